@@ -1,0 +1,1 @@
+"""Everything of Watchkeeper that is not a trigger: the words, the readers, the decisions, the changes, the records."""
