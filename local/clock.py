@@ -101,6 +101,10 @@ class RealClock:
                     self._schedule.changed.wait(wait_s)
 
 
+def _call_in(loop: asyncio.AbstractEventLoop, callback: Callback) -> None:
+    loop.call_soon_threadsafe(callback)
+
+
 class VirtualClock:
     """Time that moves only by `advance`, and only while every busy-probe says that nothing is in flight.
 
@@ -124,9 +128,8 @@ class VirtualClock:
             if not done.done():
                 done.set_result(None)
 
-        alarm = self.call_at(
-            self._now + timedelta(seconds=max(0.0, delay_s)), lambda: loop.call_soon_threadsafe(wake) and None
-        )
+        when = self._now + timedelta(seconds=max(0.0, delay_s))
+        alarm = self.call_at(when, lambda: _call_in(loop, wake))
         try:
             await done
         finally:
