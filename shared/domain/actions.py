@@ -1,0 +1,55 @@
+"""One change to one target, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.domain.intents import Dimension
+
+ActionState = Literal["claimed", "sent", "accepted", "succeeded", "failed", "refused", "superseded"]
+"""claimed: ours to send. sent: on its way, fate unknown until `accepted` or a read tells. The last four are ends."""
+
+OutcomeKind = Literal["succeeded", "failed", "refused", "superseded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One change: `target` from `current` to `to`.
+
+    `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same when the
+    identical request is repeated; `sends` counts the requests; `status_url` is where Azure reports the operation, "" if it named
+    none.
+    """
+
+    key: str
+    target: str
+    dimension: Dimension
+    current: int
+    to: int
+    request_id: str
+    state: ActionState
+    claimed_at: datetime
+    sends: int = 0
+    sent_at: datetime | None = None
+    accepted_at: datetime | None = None
+    status_url: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("succeeded", "failed", "refused", "superseded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is now true: read back, not believed. `observed` is the capacity that was read, None if it could not be."""
+
+    action_key: str
+    target: str
+    dimension: Dimension
+    kind: OutcomeKind
+    code: str
+    reason: str
+    to: int
+    observed: int | None
+    at: datetime
+    sends: int = 0

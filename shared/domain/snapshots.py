@@ -1,0 +1,56 @@
+"""What the scaling loop saw, and what it remembers between two looks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.measurements import Measurement, Missing
+
+
+def _unread(what: str) -> Missing:
+    return Missing(reason="not read", source=what)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingSnapshot:
+    """One queue and the deployment that serves it, at one moment.
+
+    `depth` counts active messages (waiting and locked), rates are messages a second, `capacity` is the instances asked for
+    (sku.capacity), `ready` those that serve, `ordered` what our own action in flight will make of capacity. `quota_headroom` is
+    the instances that quota still allows on top. `autoscale_setting` names an enabled Azure autoscale setting on this deployment.
+    `scaled_by_cluster`: a Kubernetes deployment with TargetUtilization, which its cluster scales.
+    """
+
+    target: str
+    taken_at: datetime
+    depth: Measurement
+    arrivals_per_s: Measurement
+    completions_per_s: Measurement
+    capacity: Measurement
+    ready: Measurement
+    quota_headroom: Measurement
+    dead_letters: Measurement = _unread("queue counts")
+    ordered: int | None = None
+    provisioning_state: str = ""
+    autoscale_setting: str = ""
+    scaled_by_cluster: bool = False
+    vm_size: str = ""
+    price_usd_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingMemory:
+    """What the decision learned and must not forget; plain values, so that a recorded decision replays bit for bit."""
+
+    schema: int = 1
+    service_rate_per_s: float | None = None
+    service_rate_samples: int = 0
+    depth: float | None = None
+    depth_at: datetime | None = None
+    depth_slope_per_s: float | None = None
+    changed_at: datetime | None = None
+    changed_from: int | None = None
+    changed_to: int | None = None
+    less_needed_since: datetime | None = None
+    completions_before_growth_per_s: float | None = None
+    grown_at: datetime | None = None
+    grown_from: int | None = None
