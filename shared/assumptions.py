@@ -1,8 +1,8 @@
 """What we believe of Azure and could not check where this was built: the one table.
 
 The local Azure takes each entry as a switch, the suites pass under every value, `docs/assumptions.md` is generated from
-this table (`python -m shared.assumptions`), and `python -m shared.probe` settles on a real subscription those that reading
-alone can settle. An unverified belief that is not here is a defect.
+this table (`python -m shared.assumptions`), and `python -m shared.probe` settles on a real subscription those that
+reading alone can settle. An unverified belief that is not here is a defect.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from pathlib import Path
 class Assumption:
     """One belief about Azure.
 
-    `values[0]` is not special; `default` is what the local Azure does unless told otherwise. `acts` marks those that touch an
-    action: the crash tests run under a pairwise covering array of them. `probe` says how reading settles it, if it can.
+    `values[0]` is not special; `default` is what the local Azure does unless told otherwise. `acts` marks those that
+    touch an action: the crash tests run under a pairwise covering array of them. `probe` says how reading settles it,
+    if it can.
     """
 
     name: str

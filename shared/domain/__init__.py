@@ -15,6 +15,7 @@ from shared.domain.measurements import Fresh, Measurement, Missing, Stale, aged,
 from shared.domain.modes import Mode, most_cautious
 from shared.domain.signals import Signal
 from shared.domain.snapshots import ScalingMemory, ScalingSnapshot
+from shared.domain.targets import TargetRecord
 
 __all__ = [
     "Action",
@@ -38,6 +39,7 @@ __all__ = [
     "Signal",
     "Source",
     "Stale",
+    "TargetRecord",
     "aged",
     "is_fresh",
     "most_cautious",

@@ -16,9 +16,9 @@ OutcomeKind = Literal["succeeded", "failed", "refused", "superseded"]
 class Action:
     """One change: `target` from `current` to `to`.
 
-    `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same when the
-    identical request is repeated; `sends` counts the requests; `status_url` is where Azure reports the operation, "" if it named
-    none.
+    `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same
+    when the identical request is repeated; `sends` counts the requests; `status_url` is where Azure reports the
+    operation, "" if it named none.
     """
 
     key: str

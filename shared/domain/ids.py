@@ -1,7 +1,7 @@
 """Azure resource ids of the two things that scaling joins: a queue and the online deployment that serves it.
 
-Azure compares resource ids without regard to letter case; `key` is the form to compare and store by, `arm_id` the one to
-show and to send.
+Azure compares resource ids without regard to letter case; `key` is the form to compare and store by, `arm_id` the one
+to show and to send.
 """
 
 from dataclasses import dataclass

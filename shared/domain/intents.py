@@ -16,9 +16,9 @@ Source = Literal["savings", "scaling", "budget", "platform", "rollout", "manual_
 class Intent:
     """A wish (this value), a floor (not less), a ceiling (not more) or a hold (no change).
 
-    `target` is a deployment's key (lower-cased resource id). `value` is in instances for capacity, None for a hold. `rule` is a
-    stable code, `reason` a sentence for the person on call, `numbers` what the reason rests on. `expires_at` None: until it is
-    withdrawn or replaced.
+    `target` is a deployment's key (lower-cased resource id). `value` is in instances for capacity, None for a hold.
+    `rule` is a stable code, `reason` a sentence for the person on call, `numbers` what the reason rests on.
+    `expires_at` None: until it is withdrawn or replaced.
     """
 
     target: str

@@ -10,7 +10,8 @@ class Signal:
     """One event or alert in our words.
 
     `id` and `source` together identify it (deliveries repeat). `kind` is the registered name of what happened, such as
-    `servicebus.active_messages`; `subjects` are the resource ids that it speaks of, lower-cased; `fields` are further facts.
+    `servicebus.active_messages`; `subjects` are the resource ids that it speaks of, lower-cased; `fields` are further
+    facts.
     """
 
     id: str

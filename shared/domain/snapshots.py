@@ -3,21 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.measurements import Measurement, Missing
-
-
-def _unread(what: str) -> Missing:
-    return Missing(reason="not read", source=what)
+from shared.domain.measurements import Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingSnapshot:
     """One queue and the deployment that serves it, at one moment.
 
-    `depth` counts active messages (waiting and locked), rates are messages a second, `capacity` is the instances asked for
-    (sku.capacity), `ready` those that serve, `ordered` what our own action in flight will make of capacity. `quota_headroom` is
-    the instances that quota still allows on top. `autoscale_setting` names an enabled Azure autoscale setting on this deployment.
-    `scaled_by_cluster`: a Kubernetes deployment with TargetUtilization, which its cluster scales.
+    `depth` counts active messages (waiting and locked), rates are messages a second, `capacity` is the instances asked
+    for (sku.capacity), `ready` those that serve, `ordered` what our own action in flight will make of capacity.
+    `quota_headroom` is the instances that quota still allows on top. `autoscale_setting` names an enabled Azure
+    autoscale setting on this deployment. `scaled_by_cluster`: a Kubernetes deployment with TargetUtilization, which
+    its cluster scales.
     """
 
     target: str
@@ -28,7 +25,7 @@ class ScalingSnapshot:
     capacity: Measurement
     ready: Measurement
     quota_headroom: Measurement
-    dead_letters: Measurement = _unread("queue counts")
+    dead_letters: Measurement
     ordered: int | None = None
     provisioning_state: str = ""
     autoscale_setting: str = ""

@@ -1,0 +1,18 @@
+"""What is kept of one target between two looks, whatever the loop."""
+
+from dataclasses import dataclass
+
+from shared.domain.snapshots import ScalingMemory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRecord:
+    """`recorded_plan` is the plan hash that the ledger holds last (holds are counted, not written, in `holds`);
+    `known_capacity` is the last capacity that we saw or made: another one that we did not order is a person's change.
+    """
+
+    schema: int = 1
+    recorded_plan: str = ""
+    known_capacity: int | None = None
+    holds: int = 0
+    scaling: ScalingMemory = ScalingMemory()
