@@ -39,7 +39,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("ok_200", "accepted_location", "accepted_async_operation"),
         default="accepted_location",
         source="REST reference and OnlineDeployment update example: 200, or 202 with Location and Retry-After",
-        breaks_if_wrong="No status URL would be stored: the end of the operation is then read from the deployment itself.",
+        breaks_if_wrong="Without a status URL the end of the operation is read from the deployment itself.",
         acts=True,
     ),
     Assumption(
@@ -57,8 +57,8 @@ REGISTER: tuple[Assumption, ...] = (
         values=("0", "5"),
         default="0",
         source="not documented; traffic changes are known to be eventually consistent (azure-dev#3881)",
-        breaks_if_wrong="After a crash, no read could tell an arrived request from a lost one: the identical PATCH may be "
-        "sent a second time. That is the only case in which a second accepted PATCH is possible.",
+        breaks_if_wrong="After a crash, no read could tell an arrived request from a lost one: the identical PATCH may "
+        "be sent a second time. That is the only case in which a second accepted PATCH is possible.",
         acts=True,
     ),
     Assumption(
@@ -94,7 +94,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("yes", "no"),
         default="no",
         source="the published example shows messageCount only, the CLI's list shows both",
-        breaks_if_wrong="Depth would be read with one GET a queue where one list would do, or from a field that is not there.",
+        breaks_if_wrong="Depth would cost one GET a queue where a list would do, or come from a field that is not there.",
         probe="list one namespace's queues and look for countDetails",
     ),
     Assumption(
@@ -119,7 +119,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("60", "180"),
         default="60",
         source="1 to 3 minutes (facts/limits.md)",
-        breaks_if_wrong="Rates would be called stale although they are the newest there are, or fresh although they are not.",
+        breaks_if_wrong="Rates would be called stale although there are no newer ones, or fresh although they are not.",
         probe="compare the newest minute of IncomingMessages with the clock",
     ),
     Assumption(
@@ -145,7 +145,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("yes", "no"),
         default="yes",
         source="holds in the published examples for the families shown",
-        breaks_if_wrong="Headroom of the family is unknown: growth is then checked against the regional total only, and says so.",
+        breaks_if_wrong="The family's headroom is unknown: growth is checked against the regional total only, and says so.",
         probe="join vmSizes to usages of one region and list the families without a row",
     ),
 )
@@ -185,8 +185,9 @@ def markdown() -> str:
     lines = [
         "# Assumptions about Azure",
         "",
-        "Generated from `shared/assumptions.py` by `python -m shared.assumptions`; do not edit. The local Azure takes each as a",
-        "switch, and the end-to-end tests pass under every value. *Acts*: also in the crash tests' pairwise covering array.",
+        "Generated from `shared/assumptions.py` by `python -m shared.assumptions`; do not edit. The local Azure takes",
+        "each as a switch, and the end-to-end tests pass under every value. *Acts*: also in the crash tests' pairwise",
+        "covering array.",
         "",
     ]
     for a in REGISTER:

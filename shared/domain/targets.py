@@ -1,6 +1,6 @@
 """What is kept of one target between two looks, whatever the loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.domain.snapshots import ScalingMemory
 
@@ -15,4 +15,4 @@ class TargetRecord:
     recorded_plan: str = ""
     known_capacity: int | None = None
     holds: int = 0
-    scaling: ScalingMemory = ScalingMemory()
+    scaling: ScalingMemory = field(default_factory=ScalingMemory)
