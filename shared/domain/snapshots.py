@@ -36,18 +36,27 @@ class ScalingSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalingMemory:
-    """What the decision learned and must not forget; plain values, so that a recorded decision replays bit for bit."""
+    """What the decision learned and must not forget; plain values, so that a recorded decision replays bit for bit.
+
+    `service_rate_per_s` is learned per instance. `busy_since`: the queue has held messages since then. `changed_at` is
+    our last change of capacity (in observe: the one that would have been made). `grown_at`, `grown_from`,
+    `ready_since` and `completions_before_growth_per_s` describe the last growth, to see whether it helped.
+    `less_needed_since` and `less_needed_peak`: since when fewer instances suffice, and the most that were needed in
+    that time.
+    """
 
     schema: int = 1
     service_rate_per_s: float | None = None
-    service_rate_samples: int = 0
     depth: float | None = None
     depth_at: datetime | None = None
-    depth_slope_per_s: float | None = None
+    depth_slope_per_s: float = 0.0
+    busy_since: datetime | None = None
+    completions_at: datetime | None = None
+    ready: int | None = None
     changed_at: datetime | None = None
-    changed_from: int | None = None
-    changed_to: int | None = None
-    less_needed_since: datetime | None = None
-    completions_before_growth_per_s: float | None = None
     grown_at: datetime | None = None
     grown_from: int | None = None
+    ready_since: datetime | None = None
+    completions_before_growth_per_s: float | None = None
+    less_needed_since: datetime | None = None
+    less_needed_peak: int = 0

@@ -1,0 +1,111 @@
+"""Fold all live intents for an endpoint into one decision a deployment: the only place where loops meet.
+
+Precedence, highest first: a person's hold (a pause, or a change that we did not make); a rollout's lease; the
+platform's safety floors; hard budget stops; scaling; savings. The fold applies intents from the lowest precedence to
+the highest, so the highest speaks last: a wish replaces the value, a ceiling lowers it, a floor raises it, a hold puts
+it back to what is there. It knows nothing of how a loop thinks, and an intent that has run out is gone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from shared.domain import Decision, Dimension, Intent, Overruled, Source, plan_hash
+
+PRECEDENCE: tuple[Source, ...] = (
+    "savings",
+    "scaling",
+    "budget",
+    "platform",
+    "rollout",
+    "manual_change",
+    "person",
+)
+
+# Within one source a floor outranks a ceiling (more is safer than less), and a hold outranks both.
+_KINDS = ("wish", "ceiling", "floor", "hold")
+
+
+def arbitrate(
+    capacities: Mapping[str, int],
+    intents: Iterable[Intent],
+    policy_versions: Mapping[str, str],
+    now: datetime,
+) -> dict[str, Decision]:
+    """One decision on capacity for each deployment of an endpoint whose capacity is known.
+
+    Args:
+        capacities: instances asked for today, by deployment key. A deployment that is absent gets no decision.
+        intents: of all loops, people and the platform, for any deployment of the endpoint.
+        policy_versions: the version of the effective policy, by deployment key.
+    """
+    everything = tuple(intents)
+    return {
+        target: fold(target, "capacity", current, everything, policy_versions.get(target, ""), now)
+        for target, current in capacities.items()
+    }
+
+
+def fold(
+    target: str, dimension: Dimension, current: int, intents: Iterable[Intent], policy_version: str, now: datetime
+) -> Decision:
+    """The decision for one target on one dimension; total: any set of intents gives exactly one."""
+    live = sorted((i for i in intents if i.target == target and i.dimension == dimension and i.is_live(now)), key=_rank)
+    to, winner = current, None
+    for intent in live:
+        wanted = _applied(intent, to, current)
+        if wanted != to or intent.kind in ("wish", "hold"):
+            to, winner = wanted, intent
+    rule = winner.rule if winner else "nothing_wanted"
+    plan = plan_hash(target, current, to, rule, policy_version)
+    return Decision(
+        id=f"{now:%Y%m%dT%H%M%S%f}-{plan}",
+        target=target,
+        dimension=dimension,
+        current=current,
+        to=to,
+        rule=rule,
+        reason=winner.reason if winner else "No loop, person or platform rule wants anything here.",
+        winner=winner.source if winner else None,
+        policy_version=policy_version,
+        at=now,
+        overruled=tuple(_overruled(live, winner, to, current)),
+        alarms=tuple(_alarms(live, winner, to)),
+    )
+
+
+def _rank(intent: Intent) -> tuple[int, int, str]:
+    return PRECEDENCE.index(intent.source), _KINDS.index(intent.kind), intent.rule
+
+
+def _applied(intent: Intent, value: int, current: int) -> int:
+    wanted = intent.value
+    if intent.kind == "hold" or wanted is None:
+        return current
+    if intent.kind == "floor":
+        return max(value, wanted)
+    if intent.kind == "ceiling":
+        return min(value, wanted)
+    return wanted
+
+
+def _is_met(intent: Intent, to: int, current: int) -> bool:
+    return _applied(intent, to, current) == to
+
+
+def _overruled(live: Sequence[Intent], winner: Intent | None, to: int, current: int) -> Iterable[Overruled]:
+    by = f"{winner.source}: {winner.rule}" if winner else ""
+    for intent in live:
+        if intent is not winner and not _is_met(intent, to, current):
+            yield Overruled(source=intent.source, kind=intent.kind, value=intent.value, rule=intent.rule, by=by)
+
+
+def _alarms(live: Sequence[Intent], winner: Intent | None, to: int) -> Iterable[str]:
+    """A hold below a floor is respected and alarmed."""
+    if winner is None or winner.kind != "hold":
+        return
+    for floor in live:
+        if floor.kind == "floor" and floor.value is not None and to < floor.value:
+            yield (
+                f"Held at {to} by {winner.source} ({winner.reason}) although {floor.source} asks for at least "
+                f"{floor.value}: {floor.reason}"
+            )
