@@ -33,7 +33,7 @@ class FunctionFailed(Exception):  # noqa: N818 - an outcome of an invocation, no
 
     @classmethod
     def from_worker(cls, text: str, stack: str = "") -> Self:
-        """Split the worker's "Type: message", first line only, as the Durable extension does (OutOfProcMiddleware.cs)."""
+        """Split the worker's "Type: message" as the Durable extension does: first line only (OutOfProcMiddleware.cs)."""
         type_name, separator, rest = text.partition(": ")
         if not separator:
             return cls("(unknown)", text, stack)
