@@ -22,7 +22,7 @@ class LoadedFunction:
     disabled: bool = False
 
 
-class FunctionFailed(Exception):  # noqa: N818 - an outcome of an invocation, not an error of ours
+class FunctionFailed(Exception):
     """An invocation that raised: the exception's type name, its message, and the stack of the app."""
 
     def __init__(self, type: str, message: str, stack: str = "") -> None:  # noqa: A002 - the field's name in the contract
@@ -33,7 +33,7 @@ class FunctionFailed(Exception):  # noqa: N818 - an outcome of an invocation, no
 
     @classmethod
     def from_worker(cls, text: str, stack: str = "") -> Self:
-        """Split the worker's "Type: message" as the Durable extension does: first line only (OutOfProcMiddleware.cs)."""
+        """Split the worker's "Type: message" as the Durable extension does (OutOfProcMiddleware.cs): one line."""
         type_name, separator, rest = text.partition(": ")
         if not separator:
             return cls("(unknown)", text, stack)
