@@ -1,0 +1,212 @@
+"""The scaling decision: what one look at a queue and its deployment makes this loop want.
+
+In order: what forbids a change at all; what more instances would not help; growth before users wait; shrinking, late
+and only on complete data. Each wish says its rule, its numbers and a sentence for the person on call.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.decisions.scaling import words
+from shared.decisions.scaling.load import Load, read_load
+from shared.decisions.scaling.sizing import drain_s, needed
+from shared.domain import Decision, Fresh, Intent, IntentKind, ScalingMemory, ScalingSnapshot, aged
+
+if TYPE_CHECKING:
+    from shared.policy.models import ScalingPolicy
+
+# Completions that rise by less than this share of what the new instances should add mean: something else is the limit.
+HELPED_SHARE = 0.25
+
+# Provisioning states in which a change of capacity may be asked for; a failed update leaves the deployment usable.
+SETTLED = ("", "succeeded", "failed", "canceled")
+
+
+def decide(
+    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: "ScalingPolicy", now: datetime
+) -> tuple[tuple[Intent, ...], ScalingMemory]:
+    """The loop's intent for this target (exactly one) and what it remembers. Pure."""
+    seen = _as_of(snapshot, policy, now)
+    hold = _forbidden(seen)
+    if hold is not None:
+        return (_intent(seen, now, "hold", *hold),), memory
+    load, memory = read_load(seen, memory, policy, now)
+    limits = _limits(seen, load, policy)
+    numbers = _numbers(load, policy, limits)
+    kind, value, rule, reason, memory = _wish(load, memory, policy, limits, now)
+    return (_intent(seen, now, kind, rule, reason, value, numbers),), memory
+
+
+def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
+    """The memory once `decision` was taken; in observe as well, so that cool-downs run as if it had happened."""
+    if not decision.changes:
+        return memory
+    changed = replace(memory, changed_at=decision.at, less_needed_since=None, less_needed_peak=0)
+    if decision.to < decision.current:
+        return replace(changed, grown_at=None, grown_from=None, ready_since=None, completions_before_growth_per_s=None)
+    return replace(changed, grown_at=decision.at, grown_from=memory.ready or decision.current, ready_since=None)
+
+
+def _as_of(snapshot: ScalingSnapshot, policy: "ScalingPolicy", now: datetime) -> ScalingSnapshot:
+    """The snapshot with every measurement aged to `now`."""
+    stale_s = policy.stale_after_s
+    return replace(
+        snapshot,
+        depth=aged(snapshot.depth, now, stale_s),
+        arrivals_per_s=aged(snapshot.arrivals_per_s, now, stale_s),
+        completions_per_s=aged(snapshot.completions_per_s, now, stale_s),
+        capacity=aged(snapshot.capacity, now, stale_s),
+        ready=aged(snapshot.ready, now, stale_s),
+        quota_headroom=aged(snapshot.quota_headroom, now, stale_s),
+    )
+
+
+def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
+    """The rule and reason for which nothing may be changed on what is seen, or None."""
+    if not isinstance(snapshot.depth, Fresh):
+        return "depth_unknown", words.unknown("queue depth", snapshot.depth)
+    if not isinstance(snapshot.capacity, Fresh):
+        return "capacity_unknown", words.unknown("capacity", snapshot.capacity)
+    if snapshot.autoscale_setting:
+        return "azure_autoscale_present", words.azure_autoscale(snapshot.autoscale_setting)
+    if snapshot.scaled_by_cluster:
+        return "scaled_by_cluster", words.SCALED_BY_CLUSTER
+    if snapshot.provisioning_state.lower() not in SETTLED and snapshot.ordered is None:
+        return "deployment_busy", words.busy(snapshot.provisioning_state)
+    return None
+
+
+def _limits(snapshot: ScalingSnapshot, load: Load, policy: "ScalingPolicy") -> Mapping[str, int]:
+    """What caps growth: the policy's max, the step, and quota where it is known (the act reads it again)."""
+    limits = {"max": policy.max}
+    if policy.max_step_out is not None:
+        limits["step"] = load.capacity + policy.max_step_out
+    if isinstance(snapshot.quota_headroom, Fresh):
+        limits["quota"] = load.capacity + int(snapshot.quota_headroom.value)
+    return limits
+
+
+Wish = tuple[IntentKind, int | None, str, str, ScalingMemory]
+
+
+def _wish(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", limits: Mapping[str, int], now: datetime) -> Wish:
+    if load.capacity < policy.min:
+        return "wish", policy.min, "below_min", words.below_min(load, policy), memory
+    wanted = max(policy.min, needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct))
+    must = needed(load, policy.drain_within_s, policy.cold_start_s, 0)
+    if must > load.capacity:
+        return _growth(load, memory, policy, limits, wanted, now)
+    return _shrink(load, memory, policy, now)
+
+
+def _growth(
+    load: Load,
+    memory: ScalingMemory,
+    policy: "ScalingPolicy",
+    limits: Mapping[str, int],
+    wanted: int,
+    now: datetime,
+) -> Wish:
+    memory = replace(memory, less_needed_since=None, less_needed_peak=0)
+    if _not_capacity_bound(load, memory, policy):
+        return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
+    limit_name, limit = min(limits.items(), key=lambda named: named[1])
+    to = min(wanted, limit)
+    if to <= load.capacity:
+        return "hold", None, f"limited_by_{limit_name}", words.promise_broken(load, policy, wanted, limits), memory
+    if _within(memory.changed_at, policy.scale_out_cooldown_s, now):
+        return "hold", None, "scale_out_cooldown", words.cooldown(load, policy, memory, wanted), memory
+    memory = replace(memory, completions_before_growth_per_s=load.completions_per_s)
+    rule = "promise_at_risk" if to == wanted else f"promise_at_risk_limited_by_{limit_name}"
+    return "wish", to, rule, words.growth(load, policy, to, wanted, limits), memory
+
+
+def _shrink(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", now: datetime) -> Wish:
+    """Less is asked for only on complete data, once it has sufficed for a while: as much as was needed in that while."""
+    enough = max(policy.min, needed(load, policy.drain_within_s, 0, policy.headroom_pct))
+    if enough >= load.capacity:
+        memory = replace(memory, less_needed_since=None, less_needed_peak=0)
+        return "wish", load.capacity, "promise_kept", words.kept(load, policy), memory
+    if load.doubts:
+        return "hold", None, "data_incomplete", words.doubts(load), memory
+    memory = replace(
+        memory,
+        less_needed_since=memory.less_needed_since or now,
+        less_needed_peak=max(memory.less_needed_peak, enough),
+    )
+    waits = (
+        load.ready < load.capacity
+        or _within(memory.less_needed_since, policy.scale_in_hold_s, now)
+        or _within(memory.changed_at, policy.scale_in_cooldown_s, now)
+    )
+    if waits or memory.less_needed_peak >= load.capacity:
+        return "hold", None, "waiting_to_shrink", words.waiting_to_shrink(load, policy, memory), memory
+    to = memory.less_needed_peak
+    if policy.max_step_in is not None:
+        to = max(to, load.capacity - policy.max_step_in)
+    return "wish", to, "less_suffices", words.less_suffices(load, policy, to), memory
+
+
+def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "ScalingPolicy") -> bool:
+    """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
+    if load.completions_per_s is None or memory.completions_at is None or load.ready < 1:
+        return False
+    grace_s = policy.not_capacity_bound_after_s
+    if load.completions_per_s == 0:
+        return _older(memory.busy_since, memory.completions_at, grace_s)
+    before = memory.completions_before_growth_per_s
+    if before is None or memory.grown_from is None or load.ready <= memory.grown_from:
+        return False
+    should_add = before * (load.ready / memory.grown_from - 1)
+    return (
+        _older(memory.ready_since, memory.completions_at, grace_s)
+        and load.completions_per_s < before + HELPED_SHARE * should_add
+    )
+
+
+def _within(since: datetime | None, period_s: float, now: datetime) -> bool:
+    return since is not None and (now - since).total_seconds() < period_s
+
+
+def _older(since: datetime | None, at: datetime, period_s: float) -> bool:
+    return since is not None and (at - since).total_seconds() >= period_s
+
+
+def _numbers(load: Load, policy: "ScalingPolicy", limits: Mapping[str, int]) -> dict[str, float]:
+    return {
+        "depth": load.depth,
+        "arrivals_per_s": load.arrivals_per_s,
+        "service_rate_per_s": load.service_rate_per_s,
+        "capacity": load.capacity,
+        "ready": load.ready,
+        "pending_in_s": load.pending_in_s,
+        "drain_s": drain_s(load),
+        "needed": needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct),
+        "drain_within_s": policy.drain_within_s,
+        **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
+        **{f"limit_{name}": limit for name, limit in limits.items()},
+    }
+
+
+def _intent(
+    snapshot: ScalingSnapshot,
+    now: datetime,
+    kind: IntentKind,
+    rule: str,
+    reason: str,
+    value: int | None = None,
+    numbers: Mapping[str, float] | None = None,
+) -> Intent:
+    return Intent(
+        target=snapshot.target,
+        dimension="capacity",
+        kind=kind,
+        source="scaling",
+        rule=rule,
+        reason=reason,
+        at=now,
+        value=value,
+        numbers=numbers or {},
+    )
