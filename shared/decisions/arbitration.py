@@ -7,6 +7,7 @@ it back to what is there. It knows nothing of how a loop thinks, and an intent t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain import Decision, Dimension, Intent, Overruled, Source, plan_hash
@@ -25,30 +26,29 @@ PRECEDENCE: tuple[Source, ...] = (
 _KINDS = ("wish", "ceiling", "floor", "hold")
 
 
-def arbitrate(
-    capacities: Mapping[str, int],
-    intents: Iterable[Intent],
-    policy_versions: Mapping[str, str],
-    now: datetime,
-) -> dict[str, Decision]:
-    """One decision on capacity for each deployment of an endpoint whose capacity is known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A deployment to decide on: the instances asked for today, the version of its effective policy, and how many
+    decisions it has had (so that the same decision, made twice by two processes or after a crash, has the same id).
+    """
 
-    Args:
-        capacities: instances asked for today, by deployment key. A deployment that is absent gets no decision.
-        intents: of all loops, people and the platform, for any deployment of the endpoint.
-        policy_versions: the version of the effective policy, by deployment key.
+    current: int
+    policy_version: str
+    decisions: int = 0
+
+
+def arbitrate(subjects: Mapping[str, Subject], intents: Iterable[Intent], now: datetime) -> dict[str, Decision]:
+    """One decision on capacity for each deployment of an endpoint whose capacity is known, by deployment key.
+
+    `intents` are those of all loops, people and the platform, for any deployment of the endpoint.
     """
     everything = tuple(intents)
-    return {
-        target: fold(target, "capacity", current, everything, policy_versions.get(target, ""), now)
-        for target, current in capacities.items()
-    }
+    return {target: fold(target, "capacity", subject, everything, now) for target, subject in subjects.items()}
 
 
-def fold(
-    target: str, dimension: Dimension, current: int, intents: Iterable[Intent], policy_version: str, now: datetime
-) -> Decision:
+def fold(target: str, dimension: Dimension, subject: Subject, intents: Iterable[Intent], now: datetime) -> Decision:
     """The decision for one target on one dimension; total: any set of intents gives exactly one."""
+    current = subject.current
     live = sorted((i for i in intents if i.target == target and i.dimension == dimension and i.is_live(now)), key=_rank)
     to, winner = current, None
     for intent in live:
@@ -56,9 +56,9 @@ def fold(
         if wanted != to or intent.kind in ("wish", "hold"):
             to, winner = wanted, intent
     rule = winner.rule if winner else "nothing_wanted"
-    plan = plan_hash(target, current, to, rule, policy_version)
+    plan = plan_hash(target, current, to, rule, subject.policy_version)
     return Decision(
-        id=f"{now:%Y%m%dT%H%M%S%f}-{plan}",
+        id=f"{now:%Y%m%d}T{subject.decisions + 1:06d}-{plan}",
         target=target,
         dimension=dimension,
         current=current,
@@ -66,7 +66,7 @@ def fold(
         rule=rule,
         reason=winner.reason if winner else "No loop, person or platform rule wants anything here.",
         winner=winner.source if winner else None,
-        policy_version=policy_version,
+        policy_version=subject.policy_version,
         at=now,
         overruled=tuple(_overruled(live, winner, to, current)),
         alarms=tuple(_alarms(live, winner, to)),

@@ -33,6 +33,7 @@ class Action:
     sent_at: datetime | None = None
     accepted_at: datetime | None = None
     status_url: str = ""
+    ended_at: datetime | None = None
 
     @property
     def is_over(self) -> bool:

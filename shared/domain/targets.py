@@ -8,11 +8,14 @@ from shared.domain.snapshots import ScalingMemory
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRecord:
     """`recorded_plan` is the plan hash that the ledger holds last (holds are counted, not written, in `holds`);
-    `known_capacity` is the last capacity that we saw or made: another one that we did not order is a person's change.
+    `known_capacity` is the last capacity that we saw (first at `known_at`): another one that we did not order is a
+    person's change. `decisions` counts those in the ledger.
     """
 
     schema: int = 1
     recorded_plan: str = ""
     known_capacity: int | None = None
+    known_at: datetime | None = None
+    decisions: int = 0
     holds: int = 0
     scaling: ScalingMemory = field(default_factory=ScalingMemory)

@@ -15,7 +15,7 @@ from shared.decisions.scaling.sizing import drain_s, needed
 from shared.domain import Decision, Fresh, Intent, IntentKind, ScalingMemory, ScalingSnapshot, aged
 
 if TYPE_CHECKING:
-    from shared.policy.models import ScalingPolicy
+    from shared.policy.models import Scaling
 
 # Completions that rise by less than this share of what the new instances should add mean: something else is the limit.
 HELPED_SHARE = 0.25
@@ -25,7 +25,7 @@ SETTLED = ("", "succeeded", "failed", "canceled")
 
 
 def decide(
-    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: "ScalingPolicy", now: datetime
+    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: "Scaling", now: datetime
 ) -> tuple[tuple[Intent, ...], ScalingMemory]:
     """The loop's intent for this target (exactly one) and what it remembers. Pure."""
     seen = _as_of(snapshot, policy, now)
@@ -49,7 +49,7 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     return replace(changed, grown_at=decision.at, grown_from=memory.ready or decision.current, ready_since=None)
 
 
-def _as_of(snapshot: ScalingSnapshot, policy: "ScalingPolicy", now: datetime) -> ScalingSnapshot:
+def _as_of(snapshot: ScalingSnapshot, policy: "Scaling", now: datetime) -> ScalingSnapshot:
     """The snapshot with every measurement aged to `now`."""
     stale_s = policy.stale_after_s
     return replace(
@@ -78,7 +78,7 @@ def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
     return None
 
 
-def _limits(snapshot: ScalingSnapshot, load: Load, policy: "ScalingPolicy") -> Mapping[str, int]:
+def _limits(snapshot: ScalingSnapshot, load: Load, policy: "Scaling") -> Mapping[str, int]:
     """What caps growth: the policy's max, the step, and quota where it is known (the act reads it again)."""
     limits = {"max": policy.max}
     if policy.max_step_out is not None:
@@ -91,7 +91,7 @@ def _limits(snapshot: ScalingSnapshot, load: Load, policy: "ScalingPolicy") -> M
 Wish = tuple[IntentKind, int | None, str, str, ScalingMemory]
 
 
-def _wish(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", limits: Mapping[str, int], now: datetime) -> Wish:
+def _wish(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:
     if load.capacity < policy.min:
         return "wish", policy.min, "below_min", words.below_min(load, policy), memory
     wanted = max(policy.min, needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct))
@@ -104,7 +104,7 @@ def _wish(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", limits: Ma
 def _growth(
     load: Load,
     memory: ScalingMemory,
-    policy: "ScalingPolicy",
+    policy: "Scaling",
     limits: Mapping[str, int],
     wanted: int,
     now: datetime,
@@ -123,8 +123,8 @@ def _growth(
     return "wish", to, rule, words.growth(load, policy, to, wanted, limits), memory
 
 
-def _shrink(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", now: datetime) -> Wish:
-    """Less is asked for only on complete data, once it has sufficed for a while: as much as was needed in that while."""
+def _shrink(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime) -> Wish:
+    """Less is asked for only on complete data, once it has sufficed for a while: the most needed in it."""
     enough = max(policy.min, needed(load, policy.drain_within_s, 0, policy.headroom_pct))
     if enough >= load.capacity:
         memory = replace(memory, less_needed_since=None, less_needed_peak=0)
@@ -149,7 +149,7 @@ def _shrink(load: Load, memory: ScalingMemory, policy: "ScalingPolicy", now: dat
     return "wish", to, "less_suffices", words.less_suffices(load, policy, to), memory
 
 
-def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "ScalingPolicy") -> bool:
+def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
     if load.completions_per_s is None or memory.completions_at is None or load.ready < 1:
         return False
@@ -174,7 +174,7 @@ def _older(since: datetime | None, at: datetime, period_s: float) -> bool:
     return since is not None and (at - since).total_seconds() >= period_s
 
 
-def _numbers(load: Load, policy: "ScalingPolicy", limits: Mapping[str, int]) -> dict[str, float]:
+def _numbers(load: Load, policy: "Scaling", limits: Mapping[str, int]) -> dict[str, float]:
     return {
         "depth": load.depth,
         "arrivals_per_s": load.arrivals_per_s,

@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
-
 from shared.domain import Fresh, Missing, ScalingMemory, ScalingSnapshot
-
-if TYPE_CHECKING:
-    from shared.policy.models import ScalingPolicy
+from shared.policy.models import LearnedRate, Scaling
 
 # A difference of two depths is noisy: it is smoothed over about this long.
 SLOPE_SMOOTHING_S = 30.0
@@ -34,7 +30,7 @@ class Load:
 
 
 def read_load(
-    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: "ScalingPolicy", now: datetime
+    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, now: datetime
 ) -> tuple[Load, ScalingMemory]:
     """The load as of `now` and the memory that has seen it. Depth and capacity must be Fresh."""
     depth, capacity = _fresh(snapshot.depth), int(_fresh(snapshot.capacity))
@@ -60,10 +56,10 @@ def read_load(
     )
 
 
-def prior_service_rate(policy: "ScalingPolicy") -> float:
+def prior_service_rate(policy: Scaling) -> float:
     """What an instance serves a second before anything was learned."""
     rate = policy.service_rate
-    return rate.prior_per_instance_per_s if rate.learn else rate.per_instance_per_s
+    return rate.prior_per_instance_per_s if isinstance(rate, LearnedRate) else rate.per_instance_per_s
 
 
 def _fresh(measurement: object) -> float:
@@ -72,9 +68,7 @@ def _fresh(measurement: object) -> float:
     return measurement.value
 
 
-def _ready(
-    snapshot: ScalingSnapshot, memory: ScalingMemory, policy: "ScalingPolicy", capacity: int, now: datetime
-) -> int:
+def _ready(snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, capacity: int, now: datetime) -> int:
     """Instances that serve; without the metric, those of the last growth serve once its cold start is over."""
     if isinstance(snapshot.ready, Fresh):
         return min(int(snapshot.ready.value), capacity)
@@ -101,7 +95,7 @@ def _with_readiness(memory: ScalingMemory, ready: int, capacity: int, now: datet
 
 
 def _with_service_rate(
-    memory: ScalingMemory, snapshot: ScalingSnapshot, policy: "ScalingPolicy", depth: float, ready: int
+    memory: ScalingMemory, snapshot: ScalingSnapshot, policy: Scaling, depth: float, ready: int
 ) -> ScalingMemory:
     """Learn from each new minute of completions in which every ready instance had work."""
     sample = snapshot.completions_per_s
@@ -109,7 +103,7 @@ def _with_service_rate(
         return memory
     seen = replace(memory, completions_at=sample.at)
     saturated = memory.busy_since is not None and memory.busy_since < sample.at and depth > ready
-    if not policy.service_rate.learn or not saturated or sample.value <= 0 or ready < 1:
+    if not isinstance(policy.service_rate, LearnedRate) or not saturated or sample.value <= 0 or ready < 1:
         return seen
     observed = sample.value / ready
     known = memory.service_rate_per_s or prior_service_rate(policy)
@@ -125,7 +119,7 @@ def _arrivals(snapshot: ScalingSnapshot, memory: ScalingMemory, completions: flo
     return max(by_depth, by_metric)
 
 
-def _pending_in_s(memory: ScalingMemory, policy: "ScalingPolicy", now: datetime) -> float:
+def _pending_in_s(memory: ScalingMemory, policy: Scaling, now: datetime) -> float:
     """When the instances that were ordered but do not serve yet are expected."""
     if memory.grown_at is None:
         return policy.cold_start_s

@@ -9,7 +9,7 @@ from shared.decisions.scaling.sizing import drain_s
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
-    from shared.policy.models import ScalingPolicy
+    from shared.policy.models import Scaling
 
 SCALED_BY_CLUSTER = (
     "This Kubernetes deployment scales by TargetUtilization: its cluster owns the number of instances. To let "
@@ -34,11 +34,11 @@ def busy(state: str) -> str:
     return f"The deployment is {state} by an operation that is not ours; it is looked at again when that has ended."
 
 
-def below_min(load: Load, policy: "ScalingPolicy") -> str:
+def below_min(load: Load, policy: "Scaling") -> str:
     return f"{_instances(load.capacity)} is below the policy's minimum of {policy.min}."
 
 
-def growth(load: Load, policy: "ScalingPolicy", to: int, wanted: int, limits: Mapping[str, int]) -> str:
+def growth(load: Load, policy: "Scaling", to: int, wanted: int, limits: Mapping[str, int]) -> str:
     sentence = (
         f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. "
         f"{_instances(to)} would keep up; a new one serves after about {_time(policy.cold_start_s)}."
@@ -50,14 +50,14 @@ def growth(load: Load, policy: "ScalingPolicy", to: int, wanted: int, limits: Ma
     return sentence
 
 
-def promise_broken(load: Load, policy: "ScalingPolicy", wanted: int, limits: Mapping[str, int]) -> str:
+def promise_broken(load: Load, policy: "Scaling", wanted: int, limits: Mapping[str, int]) -> str:
     return (
         f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. The promise "
         f"cannot be kept: {_instances(wanted)} would be needed, {_limit_words(limits)} allows {min(limits.values())}."
     )
 
 
-def cooldown(load: Load, policy: "ScalingPolicy", memory: ScalingMemory, wanted: int) -> str:
+def cooldown(load: Load, policy: "Scaling", memory: ScalingMemory, wanted: int) -> str:
     since = f"{memory.changed_at:%H:%M:%S} UTC" if memory.changed_at else "just now"
     return (
         f"{_situation(load)}; {_instances(wanted)} would be needed, but the last change was at {since} and the "
@@ -69,7 +69,7 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
     if load.completions_per_s == 0:
         return (
             f"{load.depth:.0f} messages wait and nothing is completed, although {_instances(load.ready)} are ready: "
-            "more instances would not help. Look at the dispatcher, which takes the messages, and the endpoint's errors."
+            "more instances would not help. Look at the dispatcher that takes them, and at the endpoint's errors."
         )
     return (
         f"{load.depth:.0f} messages wait, but completions stayed at {load.completions_per_s or 0:.2f}/s when instances "
@@ -78,7 +78,7 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
     )
 
 
-def kept(load: Load, policy: "ScalingPolicy") -> str:
+def kept(load: Load, policy: "Scaling") -> str:
     return f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}."
 
 
@@ -86,7 +86,7 @@ def doubts(load: Load) -> str:
     return f"Fewer instances might do, but nothing shrinks on incomplete data: {'; '.join(load.doubts)}."
 
 
-def waiting_to_shrink(load: Load, policy: "ScalingPolicy", memory: ScalingMemory) -> str:
+def waiting_to_shrink(load: Load, policy: "Scaling", memory: ScalingMemory) -> str:
     since = f"{memory.less_needed_since:%H:%M:%S} UTC" if memory.less_needed_since else "just now"
     return (
         f"{_situation(load)}; {_instances(memory.less_needed_peak)} would do since {since}. Given up only when that "
@@ -94,7 +94,7 @@ def waiting_to_shrink(load: Load, policy: "ScalingPolicy", memory: ScalingMemory
     )
 
 
-def less_suffices(load: Load, policy: "ScalingPolicy", to: int) -> str:
+def less_suffices(load: Load, policy: "Scaling", to: int) -> str:
     return (
         f"{_situation(load)}: for {_time(policy.scale_in_hold_s)} no more than {_instances(to)} were needed to keep "
         f"the promise of {_time(policy.drain_within_s)}."
