@@ -17,7 +17,7 @@ class Action:
     """One change: `target` from `current` to `to`.
 
     `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same
-    when the identical request is repeated; `sends` counts the requests; `status_url` is where Azure reports the
+    when the identical request is repeated; `sends` counts the requests; `found_state` is the provisioning state before it was sent, `status_url` where Azure reports the
     operation, "" if it named none.
     """
 
@@ -32,6 +32,7 @@ class Action:
     sends: int = 0
     sent_at: datetime | None = None
     accepted_at: datetime | None = None
+    found_state: str = ""
     status_url: str = ""
     ended_at: datetime | None = None
 

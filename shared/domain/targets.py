@@ -1,6 +1,7 @@
 """What is kept of one target between two looks, whatever the loop."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.domain.snapshots import ScalingMemory
 

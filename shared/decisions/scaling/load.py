@@ -1,12 +1,17 @@
 """What the measurements say about a queue and its instances, and how far they may be trusted."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+
 from shared.domain import Fresh, Missing, ScalingMemory, ScalingSnapshot
 from shared.policy.models import LearnedRate, Scaling
 
 # A difference of two depths is noisy: it is smoothed over about this long.
 SLOPE_SMOOTHING_S = 30.0
+# Between two looks further apart than this the depth tells nothing of a rate; a smaller rate than this is none.
+SLOPE_FORGOTTEN_S = 120.0
+SLOPE_NOISE_PER_S = 1e-3
 # How much one new observation counts: more instances' worth of speed is believed sooner than less.
 FASTER_WEIGHT = 0.5
 SLOWER_WEIGHT = 0.2
@@ -79,11 +84,17 @@ def _ready(snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, ca
 
 
 def _with_depth(memory: ScalingMemory, depth: float, at: datetime) -> ScalingMemory:
+    if depth == 0 and memory.depth == 0 and memory.depth_slope_per_s == 0:
+        return memory  # idle: nothing to learn, so nothing to write
     slope = memory.depth_slope_per_s
-    if memory.depth is not None and memory.depth_at is not None and at > memory.depth_at:
-        elapsed_s = (at - memory.depth_at).total_seconds()
+    elapsed_s = (at - memory.depth_at).total_seconds() if memory.depth_at else math.inf
+    if memory.depth is None or elapsed_s > SLOPE_FORGOTTEN_S:
+        slope = 0.0
+    elif elapsed_s > 0:
         weight = elapsed_s / (elapsed_s + SLOPE_SMOOTHING_S)
         slope += weight * ((depth - memory.depth) / elapsed_s - slope)
+    if abs(slope) < SLOPE_NOISE_PER_S:
+        slope = 0.0
     busy_since = None if depth <= 0 else memory.busy_since or at
     return replace(memory, depth=depth, depth_at=at, depth_slope_per_s=slope, busy_since=busy_since)
 
@@ -99,7 +110,8 @@ def _with_service_rate(
 ) -> ScalingMemory:
     """Learn from each new minute of completions in which every ready instance had work."""
     sample = snapshot.completions_per_s
-    if not isinstance(sample, Fresh) or sample.at == memory.completions_at:
+    idle = memory.busy_since is None
+    if idle or not isinstance(sample, Fresh) or sample.at == memory.completions_at:
         return memory
     seen = replace(memory, completions_at=sample.at)
     saturated = memory.busy_since is not None and memory.busy_since < sample.at and depth > ready

@@ -1,0 +1,116 @@
+"""One sweep and one intake for all loops: observe in bulk, decide, arbitrate per endpoint, record, and say what to carry out.
+
+The engine changes nothing on the estate. It leaves desired state in the endpoint's partition and returns the orders that wait
+there; starting them is the handler's, so an order that was lost in a crash is found again by the next sweep.
+"""
+
+import asyncio
+import importlib
+import logging
+import pkgutil
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import shared.loops
+from shared.domain import ScalingSnapshot, Signal
+from shared.estate.reader import EstateReader
+from shared.loops.base import Loop, Order
+from shared.loops.rounds import EndpointRound, Look, Stores
+from shared.policy import Policy, PolicyCache, Target
+
+log = logging.getLogger("watchkeeper")
+
+# Endpoints that are worked on at the same time: more would only queue at the tables.
+ENDPOINTS_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What one evaluation did: targets looked at, decisions that change something, orders that wait, problems in words."""
+
+    looked_at: int = 0
+    decided: int = 0
+    orders: list[Order] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def discover_loops(reader: EstateReader) -> tuple[Loop, ...]:
+    """Every module of `shared.loops` that offers `make_loop`."""
+    modules = (importlib.import_module(f"shared.loops.{m.name}") for m in pkgutil.iter_modules(shared.loops.__path__))
+    return tuple(module.make_loop(reader) for module in modules if hasattr(module, "make_loop"))
+
+
+class Engine:
+    """Runs the loops over the targets of the policy."""
+
+    def __init__(
+        self, *, policies: PolicyCache, loops: Sequence[Loop], stores: Stores, now: Callable[[], datetime]
+    ) -> None:
+        self._policies, self._loops, self._stores, self._now = policies, loops, stores, now
+
+    async def sweep(self) -> Evaluation:
+        """Look at every target, in bulk."""
+        policy = await self._policies.current()
+        return await self._evaluate(policy, {loop.name: policy.targets for loop in self._loops}, "sweep", closely=False)
+
+    async def wake(self, signal: Signal) -> Evaluation:
+        """Look closely at the targets that a signal speaks of; none is no error."""
+        policy = await self._policies.current()
+        woken = {loop.name: tuple(loop.woken_by(signal, policy.targets)) for loop in self._loops}
+        return await self._evaluate(policy, woken, f"signal {signal.kind} {signal.id}", closely=True)
+
+    async def look_at(self, name: str, cause: str) -> Evaluation:
+        """Look closely at one target, by its name in the policy.
+
+        Raises:
+            LookupError: the policy has no such target.
+        """
+        policy = await self._policies.current()
+        target = policy.target(name)
+        if target is None:
+            raise LookupError(
+                f"no target is named {name!r}; the policy has: {', '.join(t.name for t in policy.targets)}"
+            )
+        return await self._evaluate(policy, {loop.name: (target,) for loop in self._loops}, cause, closely=True)
+
+    async def _evaluate(
+        self, policy: Policy, watched: Mapping[str, Sequence[Target]], cause: str, *, closely: bool
+    ) -> Evaluation:
+        result = Evaluation()
+        controls = await self._stores.controls.load(self._now())
+        looks = await self._observe(policy, watched, result, closely=closely)
+        gate = asyncio.Semaphore(ENDPOINTS_AT_ONCE)
+
+        async def one(endpoint_key: str, endpoint_looks: Sequence[Look]) -> None:
+            async with gate:
+                try:
+                    done = await EndpointRound(
+                        endpoint_key, endpoint_looks, policy, controls, self._stores, self._now(), cause
+                    ).run()
+                except Exception as error:  # one endpoint's failure must not cost the others their turn
+                    log.exception("endpoint %s could not be evaluated", endpoint_key)
+                    result.problems.append(f"{endpoint_key}: {error}")
+                else:
+                    result.decided += done.decided
+                    result.orders += done.orders
+
+        await asyncio.gather(*(one(key, value) for key, value in looks.items()))
+        return result
+
+    async def _observe(
+        self, policy: Policy, watched: Mapping[str, Sequence[Target]], result: Evaluation, *, closely: bool
+    ) -> Mapping[str, list[Look]]:
+        """All loops read; the looks by endpoint."""
+        looks: dict[str, list[Look]] = defaultdict(list)
+        for loop in self._loops:
+            targets = [t for t in watched[loop.name] if loop.mode(policy, t) != "off"]
+            if not targets:
+                continue
+            seen: Mapping[str, ScalingSnapshot] = await loop.observe(policy, targets, closely=closely)
+            for target in targets:
+                snapshot = seen[target.deployment_id.key]
+                looks[target.deployment_id.endpoint_key].append(Look(loop=loop, target=target, snapshot=snapshot))
+            result.looked_at += len(targets)
+        return looks

@@ -1,0 +1,272 @@
+"""One round for one endpoint: notice what people did, let the loops decide, arbitrate, record what changed.
+
+Writes go in the order that a crash between any two of them can bear: the ledger first (the same decision has the same id), then
+desired state (compared and swapped), then the memory. Whoever loses a swap drops the round; the next look sees the winner's.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.decisions.arbitration import Subject, arbitrate
+from shared.domain import Action, Decision, Fresh, Intent, Mode, ScalingSnapshot, TargetRecord
+from shared.loops.base import Loop, Order
+from shared.loops.evidence import decision_entry, notice_entry
+from shared.policy import Policy, Target
+from shared.records.controls import Controls, ControlStore
+from shared.records.ledger import Ledger
+from shared.records.state import Conflict, EndpointState, Row, StateStore
+from shared.safety.gates import allowed_mode
+
+log = logging.getLogger("watchkeeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the app remembers."""
+
+    state: StateStore
+    controls: ControlStore
+    ledger: Ledger
+
+
+@dataclass(slots=True)
+class Look:
+    """One loop's view of one target; `record` and `intents` are filled in by the round."""
+
+    loop: Loop
+    target: Target
+    snapshot: ScalingSnapshot
+    before: TargetRecord = field(default_factory=TargetRecord)
+    record: TargetRecord = field(default_factory=TargetRecord)
+    intents: tuple[Intent, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.target.deployment_id.key
+
+
+@dataclass(slots=True)
+class Done:
+    """What a round did: decisions that change something, and orders that wait to be carried out."""
+
+    decided: int = 0
+    orders: list[Order] = field(default_factory=list)
+
+
+def is_pending(desired: Decision | None, action: Action | None) -> bool:
+    """Whether a decision waits to be carried out, or is just being carried out."""
+    if desired is None or not desired.changes:
+        return False
+    return action is None or action.key != desired.id or not action.is_over
+
+
+class EndpointRound:
+    """See the module. One instance a round."""
+
+    def __init__(
+        self,
+        endpoint_key: str,
+        looks: Sequence[Look],
+        policy: Policy,
+        controls: Controls,
+        stores: Stores,
+        now: datetime,
+        cause: str,
+    ) -> None:
+        self._endpoint_key, self._looks, self._policy, self._controls = endpoint_key, looks, policy, controls
+        self._stores, self._now, self._cause = stores, now, cause
+        self._done = Done()
+
+    async def run(self) -> Done:
+        state = await self._stores.state.load(self._endpoint_key, self._now)
+        standing = [row.value for row in state.intents]
+        subjects: dict[str, Subject] = {}
+        for look in self._looks:
+            standing += self._people_and_platform(look)
+            standing += await self._manual_change(look, state)
+            subject = self._decide(look, state)
+            if subject is not None:
+                subjects[look.key] = subject
+        intents = [*standing, *(intent for look in self._looks for intent in look.intents)]
+        decisions = arbitrate(subjects, intents, self._now)
+        for look in self._looks:
+            if look.key in decisions:
+                await self._settle(look, decisions[look.key], intents, state)
+            else:
+                await self._save(look, state)
+        return self._done
+
+    # ---- what stands, whatever the loops want
+
+    def _people_and_platform(self, look: Look) -> list[Intent]:
+        """A pause as a hold, the platform's floors as floors."""
+        intents = []
+        pause = self._controls.pause_for(look.loop.name, look.target.name)
+        if pause is not None:
+            reason = f"{pause.scope} is paused by {pause.by}: {pause.reason}."
+            intents.append(self._intent(look, "hold", "person", "paused", reason, expires_at=pause.expires_at))
+        for floor in self._policy.floors_of(look.target):
+            intents.append(
+                self._intent(look, "floor", "platform", "platform_floor", floor.reason, value=floor.min_instances)
+            )
+        return intents
+
+    async def _manual_change(self, look: Look, state: EndpointState) -> list[Intent]:
+        """A capacity that nobody of us ordered is a person's: respected for a while, and announced once."""
+        capacity = look.snapshot.capacity
+        row = state.targets.get(look.key)
+        look.before = look.record = row.value if row else TargetRecord()
+        action = _value(state.actions.get((look.key, "capacity")))
+        if not isinstance(capacity, Fresh) or (action is not None and not action.is_over):
+            return []
+        seen, known = int(capacity.value), expected_capacity(look.record, action)
+        if known is not None and seen != known:
+            fresh = (await look.loop.observe(self._policy, [look.target], closely=True))[look.key]
+            look.snapshot = fresh
+            if not isinstance(fresh.capacity, Fresh) or int(fresh.capacity.value) == known:
+                return []
+            seen = int(fresh.capacity.value)
+        if seen != look.record.known_capacity:
+            look.record = replace(look.record, known_capacity=seen, known_at=self._now)
+        return [] if known is None or seen == known else [await self._respect(look, known, seen)]
+
+    async def _respect(self, look: Look, known: int, seen: int) -> Intent:
+        until = self._now + timedelta(seconds=look.target.scaling.respect_manual_s)
+        reason = (
+            f"Capacity went from {known} to {seen} by a change that Watchkeeper did not make; "
+            f"it is left alone until {until:%Y-%m-%d %H:%M:%S} UTC."
+        )
+        log.warning("%s: %s", look.target.name, reason)
+        hold = self._intent(look, "hold", "manual_change", "manual_change", reason, expires_at=until)
+        entry = notice_entry(f"manual-{look.target.name}-{seen}", look.target, look.loop.name, reason, self._now)
+        await self._stores.ledger.append(entry)
+        await self._stores.state.put_intent(self._endpoint_key, hold)
+        return hold
+
+    # ---- the loops
+
+    def _decide(self, look: Look, state: EndpointState) -> Subject | None:
+        """Let the loop decide; the subject to arbitrate on, or None where the capacity is not known."""
+        action = _value(state.actions.get((look.key, "capacity")))
+        if action is not None and not action.is_over:
+            look.snapshot = replace(look.snapshot, ordered=action.to)
+        look.intents, look.record = look.loop.decide(look.snapshot, look.record, look.target, self._now)
+        if look.snapshot.ordered is None and not isinstance(look.snapshot.capacity, Fresh):
+            log.warning("%s: %s", look.target.name, look.intents[0].reason)
+            return None
+        capacity = look.snapshot.capacity
+        current = look.snapshot.ordered or (int(capacity.value) if isinstance(capacity, Fresh) else 0)
+        version = look.loop.policy_version(self._policy, look.target)
+        return Subject(current=current, policy_version=version, decisions=look.record.decisions)
+
+    # ---- recording
+
+    async def _settle(self, look: Look, decision: Decision, intents: Sequence[Intent], state: EndpointState) -> None:
+        desired_row = state.desired.get((look.key, "capacity"))
+        action = _value(state.actions.get((look.key, "capacity")))
+        pending = is_pending(_value(desired_row), action)
+        mode = allowed_mode(look.loop.mode(self._policy, look.target), self._controls, look.loop.name, look.target.name)
+        for alarm in decision.alarms:
+            log.error("%s: %s", look.target.name, alarm)
+        if decision.changes:
+            planned = desired_row.value.plan_hash if desired_row and pending else ""
+            already = planned if mode == "enforce" else look.record.recorded_plan
+            if decision.plan_hash != already:
+                await self._record(look, decision, intents, mode)
+                if mode == "enforce":
+                    await self._desire(decision, desired_row)
+                    pending = True
+        else:
+            pending = await self._hold(look, decision, desired_row, action, pending=pending)
+        await self._save(look, state)
+        if pending and mode == "enforce":
+            self._done.orders.append(Order(endpoint_key=self._endpoint_key, target=look.key, dimension="capacity"))
+
+    async def _record(self, look: Look, decision: Decision, intents: Sequence[Intent], mode: Mode) -> None:
+        mine = [intent for intent in intents if intent.target == look.key]
+        entry = decision_entry(
+            decision, mine, look.snapshot, look.before, look.target, look.loop.name, mode, self._cause
+        )
+        await self._stores.ledger.append(entry)
+        log.info(
+            "%s: %d -> %d (%s, %s): %s",
+            look.target.name,
+            decision.current,
+            decision.to,
+            decision.rule,
+            mode,
+            decision.reason,
+        )
+        look.record = replace(
+            look.loop.after_change(look.record, decision),
+            recorded_plan=decision.plan_hash,
+            decisions=look.record.decisions + 1,
+        )
+        self._done.decided += 1
+
+    async def _desire(self, decision: Decision, row: Row[Decision] | None) -> None:
+        etag = row.etag if row else None
+        await self._stores.state.put_desired(self._endpoint_key, decision.target, "capacity", decision, etag)
+
+    async def _hold(
+        self, look: Look, decision: Decision, row: Row[Decision] | None, action: Action | None, *, pending: bool
+    ) -> bool:
+        """Count a decision to leave things; withdraw an order that nobody wants any more and nobody has sent."""
+        look.record = replace(look.record, holds=look.record.holds + 1)
+        loop_hesitates = any(i.kind == "hold" and i.rule == decision.rule for i in look.intents)
+        if not loop_hesitates:
+            look.record = replace(look.record, recorded_plan="")
+        unsent = pending and (action is None or action.is_over or action.state == "claimed")
+        if not unsent or loop_hesitates:
+            return pending
+        await self._desire(decision, row)
+        return False
+
+    async def _save(self, look: Look, state: EndpointState) -> None:
+        """Write the memory if it holds something new; holds are counted along with the next thing that is new."""
+        row = state.targets.get(look.key)
+        if replace(look.record, holds=look.before.holds) == look.before and row is not None:
+            return
+        try:
+            await self._stores.state.put_target(self._endpoint_key, look.key, look.record, row.etag if row else None)
+        except Conflict:
+            log.info("%s: another look at this target was faster; its memory stays", look.target.name)
+
+    def _intent(
+        self,
+        look: Look,
+        kind: str,
+        source: str,
+        rule: str,
+        reason: str,
+        value: int | None = None,
+        expires_at: datetime | None = None,
+    ) -> Intent:
+        return Intent(
+            target=look.key,
+            dimension="capacity",
+            kind=kind,
+            source=source,
+            rule=rule,
+            reason=reason,  # type: ignore[arg-type]
+            at=self._now,
+            value=value,
+            expires_at=expires_at,
+        )
+
+
+def expected_capacity(record: TargetRecord, action: Action | None) -> int | None:
+    """The capacity that should be there; None where any is as good: first sight, or an action that ended otherwise."""
+    if action is not None and action.ended_at is not None:
+        if record.known_at is None or action.ended_at > record.known_at:
+            return action.to if action.state == "succeeded" else None
+    return record.known_capacity
+
+
+def _value[T](row: Row[T] | None) -> T | None:
+    return row.value if row else None
+
+
+Clock = Callable[[], datetime]

@@ -1,0 +1,1 @@
+"""Gates: what must allow an action at the moment of the act."""
