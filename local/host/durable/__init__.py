@@ -1,0 +1,1 @@
+"""The Durable Functions extension of the local host: task hub, work items, management API, journal."""
