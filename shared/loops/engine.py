@@ -1,7 +1,8 @@
-"""One sweep and one intake for all loops: observe in bulk, decide, arbitrate per endpoint, record, and say what to carry out.
+"""One sweep and one intake for all loops: observe in bulk, decide, arbitrate per endpoint, record, and say what to
+carry out.
 
-The engine changes nothing on the estate. It leaves desired state in the endpoint's partition and returns the orders that wait
-there; starting them is the handler's, so an order that was lost in a crash is found again by the next sweep.
+The engine changes nothing on the estate. It leaves desired state in the endpoint's partition and returns the orders
+that wait there; starting them is the handler's, so an order that was lost in a crash is found again by the next sweep.
 """
 
 import asyncio

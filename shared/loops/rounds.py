@@ -1,11 +1,12 @@
 """One round for one endpoint: notice what people did, let the loops decide, arbitrate, record what changed.
 
-Writes go in the order that a crash between any two of them can bear: the ledger first (the same decision has the same id), then
-desired state (compared and swapped), then the memory. Whoever loses a swap drops the round; the next look sees the winner's.
+Writes go in the order that a crash between any two of them can bear: the ledger first (the same decision has the same
+id), then desired state (compared and swapped), then the memory. Whoever loses a swap drops the round; the next look
+sees the winner's.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -259,14 +260,11 @@ class EndpointRound:
 
 def expected_capacity(record: TargetRecord, action: Action | None) -> int | None:
     """The capacity that should be there; None where any is as good: first sight, or an action that ended otherwise."""
-    if action is not None and action.ended_at is not None:
-        if record.known_at is None or action.ended_at > record.known_at:
-            return action.to if action.state == "succeeded" else None
+    ended_at = action.ended_at if action else None
+    if action is not None and ended_at is not None and (record.known_at is None or ended_at > record.known_at):
+        return action.to if action.state == "succeeded" else None
     return record.known_capacity
 
 
 def _value[T](row: Row[T] | None) -> T | None:
     return row.value if row else None
-
-
-Clock = Callable[[], datetime]

@@ -40,7 +40,7 @@ def refusal(
     if kill is not None:
         return Refusal(
             code="kill_switch",
-            reason=f"The kill switch for {kill.scope} is on since {kill.at:%Y-%m-%d %H:%M} UTC ({kill.by}: {kill.reason}).",
+            reason=f"Kill switch for {kill.scope}: on since {kill.at:%Y-%m-%d %H:%M} UTC ({kill.by}: {kill.reason}).",
             remedy="Turn it off with DELETE /api/kill-switch when it is safe to act again.",
         )
     if mode != "enforce":

@@ -1,0 +1,301 @@
+"""The act: carry out the desired state of one deployment, one durable step at a time.
+
+Everything that must survive a crash is in the action's row, never in the memory of a process or the history of an
+orchestration: a step reads the row, does at most one thing to the outside, and writes what came of it. It may die
+between any two lines and be run again.
+
+    (none) -> sent -> accepted -> succeeded | failed          sent:     on its way; its fate is unknown until a read
+    tells
+                ^ \\-> claimed (busy: known not applied)        claimed:  ours to send, or to send again
+                |        |                                    refused, superseded: it was not sent, or not applied
+                +--------+
+
+A request is repeated only if it is known not to have been applied: Azure said so (409, 429), or a read after the lag
+window shows the state from before it. The repetition is identical, passes all gates again, and never happens once a
+newer decision exists.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.records.ledger import Ledger, LedgerEntry
+
+from shared.changes import capacity
+from shared.changes.preconditions import ActRefused, NotNow, Preconditions
+from shared.changes.wording import outcome_words
+from shared.domain import Action, Decision, DeploymentId, Dimension, Intent, Outcome, OutcomeKind
+from shared.estate.arm import Arm, ArmError, ArmThrottled, ArmUnreachable
+from shared.estate.deployments import DeploymentView
+from shared.policy import PolicyCache, Target
+from shared.records.codec import to_plain
+from shared.records.state import Conflict, Row, StateStore
+
+log = logging.getLogger("watchkeeper")
+
+# Longer than the longest value of the assumption deployment.get_lag_s: after this, a read that shows the old state is
+# believed.
+READ_LAG_S = 8.0
+# Waits between two looks at an operation, when Azure names none.
+FIRST_LOOK_S, LONGEST_WAIT_S = 2.0, 30.0
+# After a failure or a refusal by the estate the same wish is left alone for this long, or for the cool-down if that is
+# longer.
+BACKOFF_S = 60.0
+# Provisioning states in which no operation runs.
+SETTLED = ("succeeded", "failed", "canceled")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step left: `done`, or go on after `wait_s`; `say` is for the operator who looks at the orchestration."""
+
+    done: bool
+    wait_s: float
+    say: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Which desired state to carry out."""
+
+    endpoint_key: str
+    target: str
+    dimension: Dimension
+
+
+class Actuator:
+    """One step of the act for an order. Raises only what a retry may cure (storage out of reach)."""
+
+    def __init__(
+        self,
+        *,
+        arm: Arm,
+        preconditions: Preconditions,
+        state: StateStore,
+        ledger: Ledger,
+        policies: PolicyCache,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._arm, self._preconditions, self._policies, self._now = arm, preconditions, policies, now
+        self._state, self._ledger = state, ledger
+
+    async def step(self, order: Order) -> Step:
+        """Read where the act stands and take the next step."""
+        action = await self._state.get_action(order.endpoint_key, order.target, order.dimension)
+        try:
+            if action is not None and action.value.state == "sent":
+                return await self._find_out(order, action)
+            if action is not None and action.value.state == "accepted":
+                return await self._follow(order, action)
+            return await self._begin(order, action)
+        except Conflict:
+            return Step(False, 1.0, "another worker moved this action; looking again")
+        except ArmThrottled as error:
+            return Step(False, _bounded(error.retry_after_s), f"Azure asks to wait: {error}")
+        except ArmUnreachable as error:
+            return Step(False, FIRST_LOOK_S, f"Azure did not answer a read: {error}")
+        except ArmError as error:
+            return await self._not_readable(order, error)
+
+    # ---- before the request
+
+    async def _begin(self, order: Order, row: Row[Action] | None) -> Step:
+        desired = await self._state.get_desired(order.endpoint_key, order.target, order.dimension)
+        decision = desired.value if desired else None
+        if row is not None and not row.value.is_over and (decision is None or decision.id != row.value.key):
+            reason = "A newer decision replaced it before it was sent."
+            return await self._end(order, row, row.value, "superseded", "newer_decision", reason, None)
+        if decision is None or not decision.changes or (row and row.value.is_over and row.value.key == decision.id):
+            return Step(True, 0, "nothing waits to be done")
+        action = row.value if row is not None and not row.value.is_over else self._new_action(decision)
+        try:
+            view = await self._preconditions.check(decision)
+        except NotNow as wait:
+            await self._state.put_action(order.endpoint_key, action, _etag(row))
+            return Step(False, _bounded(wait.retry_after_s), str(wait))
+        except ActRefused as refused:
+            return await self._end(
+                order, row, action, "refused", refused.code, str(refused), refused.observed, refused.backs_off
+            )
+        if view.capacity == decision.to:
+            reason = f"The deployment already has {decision.to} instances; nothing was sent."
+            return await self._end(order, row, action, "succeeded", "already_there", reason, view.capacity)
+        return await self._send(order, row, replace(action, found_state=view.provisioning_state), view)
+
+    def _new_action(self, decision: Decision) -> Action:
+        return Action(
+            key=decision.id,
+            target=decision.target,
+            dimension=decision.dimension,
+            current=decision.current,
+            to=decision.to,
+            request_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"watchkeeper:{decision.target}:{decision.id}")),
+            state="claimed",
+            claimed_at=self._now(),
+        )
+
+    async def _send(self, order: Order, row: Row[Action] | None, action: Action, view: DeploymentView) -> Step:
+        """Write that it is on its way, then send: whoever finds `sent` after a crash must ask Azure what became of it."""
+        sent = replace(action, state="sent", sent_at=self._now(), sends=action.sends + 1)
+        etag = await self._state.put_action(order.endpoint_key, sent, _etag(row))
+        answer = await capacity.request(self._arm, sent, view)
+        if isinstance(answer, capacity.Unknown):
+            return Step(
+                False, FIRST_LOOK_S, f"No answer to the request ({answer.reason}); reading back what became of it"
+            )
+        on_the_way = Row(sent, etag)
+        if isinstance(answer, capacity.Rejected):
+            reason = f"Azure refused the request: {answer.code}: {answer.message}"
+            return await self._end(order, on_the_way, sent, "failed", answer.code, reason, None, backs_off=True)
+        if isinstance(answer, capacity.Busy):
+            await self._state.put_action(order.endpoint_key, replace(sent, state="claimed"), etag)
+            return Step(False, _bounded(answer.retry_after_s), f"Azure is busy: {answer.reason}")
+        accepted = replace(sent, state="accepted", accepted_at=self._now(), status_url=answer.status_url)
+        await self._state.put_action(order.endpoint_key, accepted, etag)
+        return Step(False, _bounded(answer.retry_after_s), f"Azure accepted {sent.current} -> {sent.to}")
+
+    # ---- after it
+
+    async def _find_out(self, order: Order, row: Row[Action]) -> Step:
+        """The fate of the request is unknown: only a read can tell."""
+        action = row.value
+        view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
+        state = view.provisioning_state.lower()
+        if state not in SETTLED or view.capacity == action.to:
+            arrived = replace(action, state="accepted", accepted_at=self._now())
+            await self._state.put_action(order.endpoint_key, arrived, row.etag)
+            return Step(False, 0, "The request had arrived; following it")
+        if state != "succeeded" and state != action.found_state.lower():
+            reason = f"The request arrived and its operation ended as {view.provisioning_state}."
+            return await self._end(
+                order, row, action, "failed", "operation_failed", reason, view.capacity, backs_off=True
+            )
+        if view.capacity != action.current:
+            reason = f"Read back {view.capacity} instances, neither {action.current} nor {action.to}."
+            return await self._end(order, row, action, "failed", "changed_meanwhile", reason, view.capacity)
+        wait_s = READ_LAG_S - _seconds_since(action.sent_at, self._now())
+        if wait_s > 0:
+            return Step(False, wait_s, "Not seen yet; a read may lag behind")
+        await self._state.put_action(order.endpoint_key, replace(action, state="claimed"), row.etag)
+        return Step(False, 0, "The request did not arrive; checking everything again before repeating it")
+
+    async def _follow(self, order: Order, row: Row[Action]) -> Step:
+        """Azure works on it: ask the operation where it has a URL, then read the deployment back. 200 is not done."""
+        action = row.value
+        if action.status_url:
+            answer = await capacity.poll(self._arm, action.status_url)
+            if isinstance(answer, capacity.Running):
+                return Step(False, _bounded(answer.retry_after_s), f"Azure works on {action.current} -> {action.to}")
+            if isinstance(answer, capacity.Failed):
+                view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
+                reason = f"The operation failed: {answer.code}: {answer.message}"
+                return await self._end(order, row, action, "failed", answer.code, reason, view.capacity, backs_off=True)
+        view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
+        if view.provisioning_state.lower() not in SETTLED:
+            return Step(False, FIRST_LOOK_S, f"The deployment is {view.provisioning_state}")
+        difference = capacity.verify(view, action)
+        if difference is None:
+            reason = f"Read back {view.capacity} instances, as decided."
+            return await self._end(order, row, action, "succeeded", "verified", reason, view.capacity)
+        wait_s = READ_LAG_S - _seconds_since(action.accepted_at, self._now())
+        if wait_s > 0:
+            return Step(False, wait_s, f"Not as decided yet ({difference}); a read may lag behind")
+        return await self._end(
+            order, row, action, "failed", "read_back_differs", difference, view.capacity, backs_off=True
+        )
+
+    async def _not_readable(self, order: Order, error: ArmError) -> Step:
+        """A read was refused outright: a vanished target, or a right that is missing."""
+        row = await self._state.get_action(order.endpoint_key, order.target, order.dimension)
+        if row is None or row.value.is_over:
+            desired = await self._state.get_desired(order.endpoint_key, order.target, order.dimension)
+            if desired is None:
+                return Step(True, 0, str(error))
+            action = self._new_action(desired.value)
+        else:
+            action = row.value
+        code = "target_vanished" if error.status == 404 else error.code
+        kind: OutcomeKind = "refused" if action.sends == 0 else "failed"
+        return await self._end(order, row, action, kind, code, str(error), None, backs_off=True)
+
+    # ---- the end
+
+    async def _end(
+        self,
+        order: Order,
+        row: Row[Action] | None,
+        action: Action,
+        kind: OutcomeKind,
+        code: str,
+        reason: str,
+        observed: int | None,
+        backs_off: bool = False,
+    ) -> Step:
+        """Record the outcome, then close the action; done twice after a crash it is one ledger row."""
+        now = self._now()
+        outcome = Outcome(
+            action_key=action.key,
+            target=action.target,
+            dimension=action.dimension,
+            kind=kind,
+            code=code,
+            reason=reason,
+            to=action.to,
+            observed=observed,
+            at=now,
+            sends=action.sends,
+        )
+        target = await self._target_name(action.target)
+        await self._ledger.append(_outcome_entry(order, outcome, action, target))
+        if backs_off:
+            await self._state.put_intent(order.endpoint_key, await self._backoff(action, outcome, target))
+        ended = replace(action, state=kind, ended_at=now)
+        await self._state.put_action(order.endpoint_key, ended, _etag(row))
+        (log.info if kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
+        return Step(False, 0, outcome_words(outcome))
+
+    async def _backoff(self, action: Action, outcome: Outcome, target_name: str) -> Intent:
+        target = (await self._policies.current()).target(target_name)
+        wait_s = max(BACKOFF_S, target.scaling.scale_out_cooldown_s if isinstance(target, Target) else 0)
+        until = outcome.at + timedelta(seconds=wait_s)
+        return Intent(
+            target=action.target,
+            dimension=action.dimension,
+            kind="hold",
+            source="platform",
+            rule="backing_off",
+            reason=f"Nothing is tried before {until:%H:%M:%S} UTC, because the last change did not work: {outcome.reason}",
+            at=outcome.at,
+            expires_at=until,
+        )
+
+    async def _target_name(self, key: str) -> str:
+        policy = await self._policies.current()
+        return next((target.name for target in policy.targets if target.deployment_id.key == key), key)
+
+
+def _outcome_entry(order: Order, outcome: Outcome, action: Action, target: str) -> LedgerEntry:
+    return LedgerEntry(
+        id=f"{action.key}-{outcome.kind}",
+        kind="outcome",
+        at=outcome.at,
+        endpoint_key=order.endpoint_key,
+        target=target,
+        loop="",
+        summary=outcome_words(outcome),
+        body={"outcome": to_plain(outcome), "action": to_plain(action)},
+    )
+
+
+def _etag(row: Row[Action] | None) -> str | None:
+    return row.etag if row else None
+
+
+def _bounded(wait_s: float | None) -> float:
+    return min(max(wait_s if wait_s is not None else FIRST_LOOK_S, 0.0), LONGEST_WAIT_S)
+
+
+def _seconds_since(since: datetime | None, now: datetime) -> float:
+    return (now - since).total_seconds() if since else float("inf")
