@@ -26,7 +26,7 @@ from shared.records.ledger import Ledger, LedgerEntry
 from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
 from shared.changes.wording import outcome_words
-from shared.domain import Action, Decision, DeploymentId, Dimension, Intent, Outcome, OutcomeKind
+from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome, OutcomeKind
 from shared.estate.arm import Arm, ArmError, ArmThrottled, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
@@ -54,15 +54,6 @@ class Step:
     done: bool
     wait_s: float
     say: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Which desired state to carry out."""
-
-    endpoint_key: str
-    target: str
-    dimension: Dimension
 
 
 class Actuator:
@@ -113,7 +104,7 @@ class Actuator:
         try:
             view = await self._preconditions.check(decision)
         except NotNow as wait:
-            await self._state.put_action(order.endpoint_key, action, _etag(row))
+            await self._put(order, action, _etag(row))
             return Step(False, _bounded(wait.retry_after_s), str(wait))
         except ActRefused as refused:
             return await self._end(
@@ -137,9 +128,9 @@ class Actuator:
         )
 
     async def _send(self, order: Order, row: Row[Action] | None, action: Action, view: DeploymentView) -> Step:
-        """Write that it is on its way, then send: whoever finds `sent` after a crash must ask Azure what became of it."""
+        """Write that it is on its way, then send: whoever finds `sent` after a crash must read back."""
         sent = replace(action, state="sent", sent_at=self._now(), sends=action.sends + 1)
-        etag = await self._state.put_action(order.endpoint_key, sent, _etag(row))
+        etag = await self._put(order, sent, _etag(row))
         answer = await capacity.request(self._arm, sent, view)
         if isinstance(answer, capacity.Unknown):
             return Step(
@@ -150,10 +141,10 @@ class Actuator:
             reason = f"Azure refused the request: {answer.code}: {answer.message}"
             return await self._end(order, on_the_way, sent, "failed", answer.code, reason, None, backs_off=True)
         if isinstance(answer, capacity.Busy):
-            await self._state.put_action(order.endpoint_key, replace(sent, state="claimed"), etag)
+            await self._put(order, replace(sent, state="claimed"), etag)
             return Step(False, _bounded(answer.retry_after_s), f"Azure is busy: {answer.reason}")
         accepted = replace(sent, state="accepted", accepted_at=self._now(), status_url=answer.status_url)
-        await self._state.put_action(order.endpoint_key, accepted, etag)
+        await self._put(order, accepted, etag)
         return Step(False, _bounded(answer.retry_after_s), f"Azure accepted {sent.current} -> {sent.to}")
 
     # ---- after it
@@ -165,7 +156,7 @@ class Actuator:
         state = view.provisioning_state.lower()
         if state not in SETTLED or view.capacity == action.to:
             arrived = replace(action, state="accepted", accepted_at=self._now())
-            await self._state.put_action(order.endpoint_key, arrived, row.etag)
+            await self._put(order, arrived, row.etag)
             return Step(False, 0, "The request had arrived; following it")
         if state != "succeeded" and state != action.found_state.lower():
             reason = f"The request arrived and its operation ended as {view.provisioning_state}."
@@ -178,7 +169,7 @@ class Actuator:
         wait_s = READ_LAG_S - _seconds_since(action.sent_at, self._now())
         if wait_s > 0:
             return Step(False, wait_s, "Not seen yet; a read may lag behind")
-        await self._state.put_action(order.endpoint_key, replace(action, state="claimed"), row.etag)
+        await self._put(order, replace(action, state="claimed"), row.etag)
         return Step(False, 0, "The request did not arrive; checking everything again before repeating it")
 
     async def _follow(self, order: Order, row: Row[Action]) -> Step:
@@ -252,7 +243,7 @@ class Actuator:
         if backs_off:
             await self._state.put_intent(order.endpoint_key, await self._backoff(action, outcome, target))
         ended = replace(action, state=kind, ended_at=now)
-        await self._state.put_action(order.endpoint_key, ended, _etag(row))
+        await self._put(order, ended, _etag(row))
         (log.info if kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
         return Step(False, 0, outcome_words(outcome))
 
@@ -266,10 +257,13 @@ class Actuator:
             kind="hold",
             source="platform",
             rule="backing_off",
-            reason=f"Nothing is tried before {until:%H:%M:%S} UTC, because the last change did not work: {outcome.reason}",
+            reason=f"Nothing is tried before {until:%H:%M:%S} UTC; the last change did not work: {outcome.reason}",
             at=outcome.at,
             expires_at=until,
         )
+
+    async def _put(self, order: Order, action: Action, etag: str | None) -> str:
+        return await self._state.put_action(order.endpoint_key, order.target, order.dimension, action, etag)
 
     async def _target_name(self, key: str) -> str:
         policy = await self._policies.current()

@@ -1,4 +1,4 @@
-"""What must be true at the moment of the act, on fresh state: the gates, the deployment, the other writers, the quota."""
+"""What must be true at the moment of the act, on fresh state: gates, deployment, other writers, quota."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -106,8 +106,8 @@ class Preconditions:
         if setting:
             raise ActRefused(
                 "azure_autoscale_present",
-                f"The Azure autoscale setting {setting!r} is enabled on this deployment. Disable it, or set the target's mode "
-                "to off: two writers would undo each other.",
+                f"The Azure autoscale setting {setting!r} is enabled on this deployment. Disable it, or set the "
+                "target's mode to off: two writers would undo each other.",
                 view.capacity,
                 backs_off=True,
             )
@@ -122,8 +122,8 @@ class Preconditions:
         if headroom.value < more:
             raise ActRefused(
                 "quota_exhausted",
-                f"Quota allows {headroom.value:.0f} more instances of {view.instance_type} ({headroom.source}), {more} are "
-                "wanted. Ask for quota, or lower max.",
+                f"Quota allows {headroom.value:.0f} more instances of {view.instance_type} ({headroom.source}), {more} "
+                "are wanted. Ask for quota, or lower max.",
                 view.capacity,
                 backs_off=True,
             )

@@ -7,7 +7,7 @@ carried out; an Outcome (what is now true) is recorded. A Snapshot is what was s
 Standard library only: no SDK, no clock, no I/O.
 """
 
-from shared.domain.actions import Action, ActionState, Outcome, OutcomeKind
+from shared.domain.actions import Action, ActionState, Order, Outcome, OutcomeKind
 from shared.domain.decisions import Decision, Overruled, plan_hash
 from shared.domain.ids import DeploymentId, InvalidResourceId, QueueId
 from shared.domain.intents import Dimension, Intent, IntentKind, Source
@@ -30,6 +30,7 @@ __all__ = [
     "Measurement",
     "Missing",
     "Mode",
+    "Order",
     "Outcome",
     "OutcomeKind",
     "Overruled",

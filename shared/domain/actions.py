@@ -55,3 +55,12 @@ class Outcome:
     observed: int | None
     at: datetime
     sends: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The desired state of this deployment on this dimension waits to be carried out."""
+
+    endpoint_key: str
+    target: str
+    dimension: Dimension

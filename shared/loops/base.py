@@ -1,7 +1,6 @@
-"""What a loop is: one module here that offers `make_loop`. The sweep and the intake run all of them; nothing lists them."""
+"""What a loop is: one module here that offers `make_loop`. Sweep and intake run all of them; nothing lists them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -46,12 +45,3 @@ class Loop(Protocol):
 
 
 LoopFactory = Callable[[EstateReader], Loop]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A decision of this endpoint's deployment waits to be carried out on this dimension."""
-
-    endpoint_key: str
-    target: str
-    dimension: Dimension

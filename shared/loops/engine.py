@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import shared.loops
-from shared.domain import ScalingSnapshot, Signal
+from shared.domain import Order, ScalingSnapshot, Signal
 from shared.estate.reader import EstateReader
-from shared.loops.base import Loop, Order
+from shared.loops.base import Loop
 from shared.loops.rounds import EndpointRound, Look, Stores
 from shared.policy import Policy, PolicyCache, Target
 
@@ -29,7 +29,7 @@ ENDPOINTS_AT_ONCE = 16
 
 @dataclass(slots=True)
 class Evaluation:
-    """What one evaluation did: targets looked at, decisions that change something, orders that wait, problems in words."""
+    """What one evaluation did: targets looked at, decisions that change something, orders that wait, problems."""
 
     looked_at: int = 0
     decided: int = 0

@@ -1,4 +1,4 @@
-"""What the ledger keeps of a decision: everything that it rested on, so that it can be explained and replayed offline."""
+"""What the ledger keeps of a decision: everything that it rested on, to be explained and replayed offline."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.decisions.arbitration import Subject, arbitrate
-from shared.domain import Action, Decision, Fresh, Intent, Mode, ScalingSnapshot, TargetRecord
-from shared.loops.base import Loop, Order
+from shared.domain import Action, Decision, Fresh, Intent, Mode, Order, ScalingSnapshot, TargetRecord
+from shared.loops.base import Loop
 from shared.loops.evidence import decision_entry, notice_entry
 from shared.policy import Policy, Target
 from shared.records.controls import Controls, ControlStore
