@@ -54,6 +54,10 @@ class LocalBackend(ClockedBackend):
         self._server.start()
         return f"127.0.0.1:{self._port}"
 
+    def wake(self) -> None:
+        """Let the reader of work items look whether it shall stop."""
+        self._work_available.set()
+
     def busy(self) -> bool:
         """Whether work is queued or in flight. Armed timers, delayed signals and scheduled starts are not work."""
         with self._lock:
@@ -80,12 +84,12 @@ class LocalBackend(ClockedBackend):
             self._touch(instance_id)  # the end of the turn, or the time of the start, queues it
             return
         super()._enqueue_orchestration(instance_id)
-        self._work_available.set()
+        self.wake()
 
     @override
     def _enqueue_entity(self, entity_id: str) -> None:
         super()._enqueue_entity(entity_id)
-        self._work_available.set()
+        self.wake()
 
     @override
     def CompleteOrchestratorTask(
@@ -94,7 +98,7 @@ class LocalBackend(ClockedBackend):
         with self._lock:
             reply = super().CompleteOrchestratorTask(request, context)
             instance = self._instances.get(request.instanceId)
-            # Stock leaves what arrived during the suspending turn until the next event, even a resume or terminate.
+            # Also if the turn suspended the instance: a resume may have arrived meanwhile.
             if instance is not None and instance.pending_events:
                 self._enqueue_orchestration(request.instanceId)
             return reply
