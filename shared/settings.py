@@ -29,6 +29,7 @@ class Settings:
     policy_max_age_s: float = 15.0
     table_prefix: str = ""
     identity_client_id: str = ""
+    identity_endpoint: str = ""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -45,6 +46,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         policy_max_age_s=_seconds(environment, "WATCHKEEPER_POLICY_MAX_AGE_S", 15.0, problems),
         table_prefix=environment.get("WATCHKEEPER_TABLE_PREFIX", ""),
         identity_client_id=environment.get("AZURE_CLIENT_ID", ""),
+        identity_endpoint=environment.get("IDENTITY_ENDPOINT", ""),
     )
     problems += _problems(settings)
     if problems:

@@ -17,8 +17,8 @@ class Action:
     """One change: `target` from `current` to `to`.
 
     `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same
-    when the identical request is repeated; `sends` counts the requests; `found_state` is the provisioning state before it was sent, `status_url` where Azure reports the
-    operation, "" if it named none.
+    when the identical request is repeated; `sends` counts the requests; `found_state` is the provisioning state before
+    it was sent; `status_url` is where Azure reports the operation, "" if it named none.
     """
 
     key: str

@@ -11,13 +11,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.decisions.arbitration import Subject, arbitrate
-from shared.domain import Action, Decision, Fresh, Intent, Mode, Order, ScalingSnapshot, TargetRecord
+from shared.domain import (
+    Action,
+    Decision,
+    Fresh,
+    Intent,
+    IntentKind,
+    Mode,
+    Order,
+    ScalingSnapshot,
+    Source,
+    TargetRecord,
+)
 from shared.loops.base import Loop
 from shared.loops.evidence import decision_entry, notice_entry
 from shared.policy import Policy, Target
 from shared.records.controls import Controls, ControlStore
+from shared.records.errors import Conflict
 from shared.records.ledger import Ledger
-from shared.records.state import Conflict, EndpointState, Row, StateStore
+from shared.records.state import EndpointState, Row, StateStore
 from shared.safety.gates import allowed_mode
 
 log = logging.getLogger("watchkeeper")
@@ -238,8 +250,8 @@ class EndpointRound:
     def _intent(
         self,
         look: Look,
-        kind: str,
-        source: str,
+        kind: IntentKind,
+        source: Source,
         rule: str,
         reason: str,
         value: int | None = None,
@@ -251,7 +263,7 @@ class EndpointRound:
             kind=kind,
             source=source,
             rule=rule,
-            reason=reason,  # type: ignore[arg-type]
+            reason=reason,
             at=self._now,
             value=value,
             expires_at=expires_at,
