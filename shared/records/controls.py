@@ -1,0 +1,182 @@
+"""What people switch off: pauses and kill switches, of everything, of a loop, of a target.
+
+The act reads them fresh, right before each change: nothing here is cached, and a row that cannot be read is an error,
+so that a switch which we cannot read stops the change instead of being overlooked.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.records.codec import Codec
+from shared.records.errors import Conflict, CorruptRow, SchemaTooNew
+from shared.records.keys import decode_key, join_key
+from shared.records.rows import Entity, value_columns, value_text
+
+if TYPE_CHECKING:
+    from shared.records.table import Table
+    from shared.records.tables import Tables
+
+TABLE = "WatchkeeperControls"
+_SCOPE = re.compile(r"all|(loop|target):.+", re.DOTALL)
+_SWAP_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A person's hold on all that is in `scope`, until `expires_at` or, None, until it is cleared."""
+
+    scope: str
+    reason: str
+    by: str
+    at: datetime
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        _check_scope(self.scope)
+
+    def is_live(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillSwitch:
+    """No change at all is made in `scope`, whatever was decided, until it is cleared."""
+
+    scope: str
+    reason: str
+    by: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        _check_scope(self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What is switched off at one moment, by scope."""
+
+    pauses: Mapping[str, Pause]
+    kill_switches: Mapping[str, KillSwitch]
+
+    def pause_for(self, loop: str, target_name: str) -> Pause | None:
+        """The pause that holds this loop on this target: the widest if there are several."""
+        return _widest(self.pauses, loop, target_name)
+
+    def kill_for(self, loop: str, target_name: str) -> KillSwitch | None:
+        """The kill switch that stops this loop on this target: the widest if there are several."""
+        return _widest(self.kill_switches, loop, target_name)
+
+
+class ControlStore:
+    """Reads and writes pauses and kill switches. Scopes are `all`, `loop:<name>` and `target:<name>`."""
+
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
+
+    async def load(self, now: datetime) -> Controls:
+        """What is switched off now, read afresh. Expired pauses are left out and removed.
+
+        Raises:
+            SchemaTooNew, CorruptRow: a row that this release cannot read; the message names it.
+        """
+        pauses: dict[str, Pause] = {}
+        async for entity in self._rows("pause"):
+            pause = _read(_PAUSE, entity)
+            if pause.is_live(now):
+                pauses[pause.scope] = pause
+            else:
+                await self._remove_expired(entity)
+        kill_switches = [_read(_KILL_SWITCH, entity) async for entity in self._rows("kill")]
+        return Controls(pauses, {kill_switch.scope: kill_switch for kill_switch in kill_switches})
+
+    async def put_pause(self, pause: Pause) -> Pause | None:
+        """Pause a scope; the pause whose place it takes, None if there was none (or none that can be read)."""
+        return await self._put(_PAUSE, "pause", pause.scope, pause)
+
+    async def clear_pause(self, scope: str) -> Pause | None:
+        """Resume a scope; the pause that was there."""
+        return await self._clear(_PAUSE, "pause", scope)
+
+    async def put_kill(self, kill_switch: KillSwitch) -> KillSwitch | None:
+        """Stop all changes in a scope; the kill switch whose place it takes."""
+        return await self._put(_KILL_SWITCH, "kill", kill_switch.scope, kill_switch)
+
+    async def clear_kill(self, scope: str) -> KillSwitch | None:
+        """Allow changes in a scope again; the kill switch that was there."""
+        return await self._clear(_KILL_SWITCH, "kill", scope)
+
+    @property
+    def _table(self) -> "Table":
+        return self._tables.table(TABLE)
+
+    def _rows(self, partition: str) -> AsyncIterator[Entity]:
+        return self._table.query("PartitionKey eq @partition", {"partition": partition})
+
+    async def _put[T: (Pause, KillSwitch)](self, codec: Codec[T], partition: str, scope: str, value: T) -> T | None:
+        entity = Entity(partition=partition, row=join_key(scope), columns=value_columns(codec.encode(value)))
+        for _ in range(_SWAP_ATTEMPTS):
+            before = await self._table.get(partition, entity.row)
+            try:
+                if before is None:
+                    await self._table.insert(entity)
+                else:
+                    await self._table.replace(entity, before.etag)
+            except Conflict:
+                continue
+            return _readable(codec, before)
+        raise Conflict(f"{partition} of {scope}: others kept changing it; load the controls and look before repeating")
+
+    async def _clear[T: (Pause, KillSwitch)](self, codec: Codec[T], partition: str, scope: str) -> T | None:
+        _check_scope(scope)
+        for _ in range(_SWAP_ATTEMPTS):
+            before = await self._table.get(partition, join_key(scope))
+            if before is None:
+                return None
+            try:
+                await self._table.delete(partition, before.row, before.etag)
+            except Conflict:
+                continue
+            return _readable(codec, before)
+        raise Conflict(f"{partition} of {scope}: others kept changing it; load the controls and look before repeating")
+
+    async def _remove_expired(self, entity: Entity) -> None:
+        try:
+            await self._table.delete(entity.partition, entity.row, entity.etag)
+        except Conflict:
+            return  # renewed since we read it: the next reader sees it
+
+
+_PAUSE = Codec(Pause)
+_KILL_SWITCH = Codec(KillSwitch)
+
+
+def _check_scope(scope: str) -> None:
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError(f"scope {scope!r}: give `all`, `loop:<name>` or `target:<name>`")
+
+
+def _widest[T](by_scope: Mapping[str, T], loop: str, target_name: str) -> T | None:
+    for scope in ("all", f"loop:{loop}", f"target:{target_name}"):
+        if scope in by_scope:
+            return by_scope[scope]
+    return None
+
+
+def _read[T: (Pause, KillSwitch)](codec: Codec[T], entity: Entity) -> T:
+    try:
+        return codec.decode(value_text(entity))
+    except (CorruptRow, SchemaTooNew) as error:
+        raise type(error)(
+            f"{entity.partition} of {decode_key(entity.row)} in {TABLE}: {error}. Put or clear it anew to repair it"
+        ) from error
+
+
+def _readable[T: (Pause, KillSwitch)](codec: Codec[T], entity: Entity | None) -> T | None:
+    # What a person puts or clears takes effect even where it replaces a row that is broken.
+    try:
+        return None if entity is None else _read(codec, entity)
+    except (CorruptRow, SchemaTooNew):
+        return None
