@@ -17,7 +17,7 @@ from local.clock import Clock
 class Signal[T]:
     """A value that one task waits for and that any thread may send, once: the first `fire` counts.
 
-    Whoever makes a signal waits for it: a signal that is fired and never waited for stays in flight.
+    Whoever makes a signal waits for it or discards it: one that is fired and then forgotten stays in flight.
     """
 
     def __init__(self, activity: "Activity") -> None:
@@ -43,6 +43,11 @@ class Signal[T]:
             if self._close():
                 self._activity.enter()
             raise
+
+    def discard(self) -> None:
+        """Nobody will wait for the value after all."""
+        if not self._close():
+            self._activity.leave()
 
     def _close(self) -> bool:
         with self._lock:
