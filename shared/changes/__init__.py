@@ -1,0 +1,4 @@
+"""Changing the estate: one module a kind of change, each with capture, request, verify and undo.
+
+Called by `handlers/actuation.py` alone, behind its gates.
+"""

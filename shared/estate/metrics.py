@@ -1,0 +1,232 @@
+"""Rates and ready instances from Azure Monitor, in batches of up to 50 resources of one region and type.
+
+Requests: `POST https://{region}.metrics.monitor.azure.com/subscriptions/{s}/metrics:getBatch`, one per batch (a read by
+POST, retried). Its throttle is its own, not Azure Resource Manager's.
+
+What to know of the answers: results carry no resource id and come in the order of the request; the interval may be
+another than the one that was asked for, so it is read from the answer; a minute appears one to three minutes after its
+end (assumption monitor.delay_s); no data is Missing, never zero.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from shared.domain import DeploymentId, Fresh, Measurement, Missing, QueueId
+from shared.estate.arm import LONGEST_PAUSE_S
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.monitor.querymetrics.aio import MetricsClient
+
+BATCH_RESOURCES = 50
+LOOK_BACK = timedelta(minutes=10)
+GRANULARITY = timedelta(minutes=1)
+SERIES_PER_RESOURCE = 1000
+"""Asked for explicitly: the client's default is 10, and a namespace's eleventh queue would have no rates."""
+
+QUEUE_NAMESPACE = "Microsoft.ServiceBus/Namespaces"
+ARRIVALS = "IncomingMessages"
+COMPLETIONS = "CompleteMessage"
+DEPLOYMENT_NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments"
+CAPACITY = "DeploymentCapacity"
+
+READY_STATES = frozenset({"ready", "running", "healthy"})
+OTHER_STATES = frozenset(
+    {"notready", "pending", "creating", "starting", "updating", "draining", "deleting", "unhealthy", "failed"}
+)
+"""The words of the dimension State are not documented: where none is known, nobody knows how many are ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRates:
+    """Messages a second over the newest complete interval; `at` of each is that interval's end."""
+
+    arrivals_per_s: Measurement
+    completions_per_s: Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One value of one time series: the interval that it covers, and the series' dimensions (names in lower case)."""
+
+    start: datetime
+    interval: timedelta
+    value: float
+    dimensions: Mapping[str, str]
+
+    @property
+    def end(self) -> datetime:
+        return self.start + self.interval
+
+
+Points = Mapping[str, Sequence[Point]]
+"""Points of one resource by metric name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    namespace: str
+    metrics: tuple[str, ...]
+    aggregation: str
+    dimensions: tuple[str, ...]
+
+    @property
+    def filter(self) -> str:
+        return " and ".join(f"{name} eq '*'" for name in self.dimensions)
+
+
+_QUEUES = _Query(QUEUE_NAMESPACE, (ARRIVALS, COMPLETIONS), "Total", ("EntityName",))
+_DEPLOYMENTS = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("instanceId", "State"))
+
+
+class Metrics:
+    """One client per region, made when first asked; close it."""
+
+    def __init__(self, credential: "AsyncTokenCredential", now: Callable[[], datetime]) -> None:
+        self._credential = credential
+        self._now = now
+        self._clients: dict[str, MetricsClient] = {}
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.close()
+
+    async def queue_rates(self, queues: Mapping[QueueId, str]) -> dict[str, QueueRates]:
+        """Rates of each queue by key. `queues` maps each to the region of its namespace ("" is Missing)."""
+        answers = await self._query(_QUEUES, {queue.namespace_id: region for queue, region in queues.items()})
+        return {queue.key: self._rates(queue, answers[queue.namespace_id.lower()]) for queue in queues}
+
+    async def ready_instances(self, deployments: Mapping[DeploymentId, str]) -> dict[str, Measurement]:
+        """Instances that serve, of each deployment by key. `deployments` maps each to its region."""
+        answers = await self._query(_DEPLOYMENTS, {each.arm_id: region for each, region in deployments.items()})
+        return {each.key: self._ready(answers[each.key]) for each in deployments}
+
+    def _rates(self, queue: QueueId, answer: Points | str) -> QueueRates:
+        arrivals, completions = (self._rate(queue, metric, answer) for metric in (ARRIVALS, COMPLETIONS))
+        return QueueRates(arrivals_per_s=arrivals, completions_per_s=completions)
+
+    def _rate(self, queue: QueueId, metric: str, answer: Points | str) -> Measurement:
+        source = f"metric {metric}"
+        if isinstance(answer, str):
+            return Missing(reason=answer, source=source)
+        own = [p for p in answer.get(metric, ()) if p.dimensions.get("entityname", "").lower() == queue.queue.lower()]
+        newest = newest_complete(own, self._now())
+        if not newest:
+            return Missing(
+                reason=f"no complete interval of {queue.queue!r} in the last {_minutes(LOOK_BACK)}", source=source
+            )
+        total = sum(point.value for point in newest)
+        return Fresh(value=total / newest[0].interval.total_seconds(), at=newest[0].end, source=source)
+
+    def _ready(self, answer: Points | str) -> Measurement:
+        source = f"metric {CAPACITY}"
+        if isinstance(answer, str):
+            return Missing(reason=answer, source=source)
+        newest = newest_complete(answer.get(CAPACITY, ()), self._now())
+        if not newest:
+            return Missing(reason=f"no complete interval in the last {_minutes(LOOK_BACK)}", source=source)
+        states = {point.dimensions.get("state", "").lower() for point in newest}
+        if not states & (READY_STATES | OTHER_STATES):
+            return Missing(reason=f"only unknown states of instances: {', '.join(sorted(states))}", source=source)
+        ready = sum(point.value for point in newest if point.dimensions.get("state", "").lower() in READY_STATES)
+        return Fresh(value=ready, at=newest[0].end, source=source)
+
+    async def _query(self, query: _Query, regions: Mapping[str, str]) -> dict[str, Points | str]:
+        """Per resource id (lower case) its points, or the reason why there are none. No failure goes further."""
+        answers: dict[str, Points | str] = {
+            resource.lower(): "the region of the resource is not known"
+            for resource, region in regions.items()
+            if not region
+        }
+        calls = [self._query_batch(query, region, batch) for region, batch in _batches(regions)]
+        for answer in await asyncio.gather(*calls):
+            answers.update(answer)
+        return answers
+
+    async def _query_batch(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
+        now = self._now()
+        try:
+            results = await self._client(region).query_resources(
+                resource_ids=resources,
+                metric_namespace=query.namespace,
+                metric_names=query.metrics,
+                timespan=(now - LOOK_BACK, now),
+                granularity=GRANULARITY,
+                aggregations=[query.aggregation],
+                filter=query.filter,
+                max_results=SERIES_PER_RESOURCE,
+            )
+        except Exception as error:  # the SDK raises its own errors, and KeyError, ValueError on bodies it cannot read
+            reason = f"metrics of {region} could not be read: {type(error).__name__}: {str(error)[:300]}"
+            return dict.fromkeys(map(str.lower, resources), reason)
+        if len(results) != len(resources):
+            reason = f"metrics of {region}: {len(results)} results for {len(resources)} resources: whose is whose?"
+            return dict.fromkeys(map(str.lower, resources), reason)
+        return {resource.lower(): _points(result) for resource, result in zip(resources, results, strict=True)}
+
+    def _client(self, region: str) -> "MetricsClient":
+        if region not in self._clients:
+            from azure.monitor.querymetrics.aio import MetricsClient
+
+            endpoint = f"https://{region}.metrics.monitor.azure.com"
+            timeouts = {"connection_timeout": 10.0, "read_timeout": 30.0}
+            self._clients[region] = MetricsClient(endpoint, self._credential, retry_policy=_retry_policy(), **timeouts)
+        return self._clients[region]
+
+
+def newest_complete(points: Iterable[Point], now: datetime) -> list[Point]:
+    """The points of the newest interval that is over at `now`: one of each series that has a value there."""
+    complete = [point for point in points if point.end <= now]
+    newest = max((point.start for point in complete), default=None)
+    return [point for point in complete if point.start == newest]
+
+
+def _points(result: Any) -> Points:
+    """The values of one MetricsQueryResult; without an interval a total is no rate, so there are none."""
+    interval = result.granularity
+    if not isinstance(interval, timedelta) or interval <= timedelta(0):
+        return {}
+    return {metric.name: list(_series_points(metric.timeseries, interval)) for metric in result.metrics}
+
+
+def _series_points(timeseries: Iterable[Any], interval: timedelta) -> Iterator[Point]:
+    for series in timeseries:
+        dimensions = {str(name).lower(): str(value) for name, value in series.metadata_values.items()}
+        for point in series.data:
+            value = point.total if point.total is not None else point.average
+            if value is not None:
+                start = point.timestamp if point.timestamp.tzinfo else point.timestamp.replace(tzinfo=UTC)
+                yield Point(start=start, interval=interval, value=float(value), dimensions=dimensions)
+
+
+def _batches(regions: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Batches of one region and one subscription (the call names it), each resource once whatever its letter case."""
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for resource, region in regions.items():
+        if region:
+            subscription = resource.split("/")[2].lower()
+            groups.setdefault((region, subscription), {})[resource.lower()] = resource
+    for (region, _), resources in groups.items():
+        for batch in batched(resources.values(), BATCH_RESOURCES, strict=False):
+            yield region, batch
+
+
+def _retry_policy() -> Any:
+    """The SDK's retries, a few, and none that would sit through a long Retry-After."""
+    from azure.core.pipeline.policies import AsyncRetryPolicy
+
+    class Patient(AsyncRetryPolicy):  # type: ignore[type-arg]  # the two parameters are the SDK's request and response types
+        def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+            asked_s = self.get_retry_after(response)
+            return (asked_s is None or asked_s <= LONGEST_PAUSE_S) and bool(super().is_retry(settings, response))
+
+    return Patient(retry_total=2, retry_backoff_factor=0.4)
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f} minutes"
