@@ -46,7 +46,7 @@ class Document:
 def parse(text: str) -> Document:
     """Read one YAML document. Never raises on any text: what is wrong is in `problems`.
 
-    `is_complete` is False when a syntax error cut the reading short, so that `value` is not what was meant.
+    `is_complete` is False when a fault cut the reading short, so that `value` is not what was meant.
     """
     import yaml  # on first use: importing the policy's models must stay cheap
 
@@ -56,6 +56,8 @@ def parse(text: str) -> Document:
     reader = _Reader(yaml.parse(text, Loader=loader))
     try:
         value = reader.document()
+    except _TooDeep:
+        return Document(None, reader.lines, reader.problems, is_complete=False)
     except yaml.YAMLError as error:
         reader.problems.append(_syntax_problem(error, text))
         return Document(None, reader.lines, reader.problems, is_complete=False)
@@ -108,6 +110,10 @@ def _syntax_remedy(reason: str, written: str) -> str:
     return "Check the indentation, brackets and quotes here and on the line before."
 
 
+class _TooDeep(Exception):
+    """Reading on would take the parser a time that grows with the square of the depth."""
+
+
 def _plain_value(text: str) -> Value:
     if text in _WORDS:
         return _WORDS[text]
@@ -154,8 +160,7 @@ class _Reader:
             return _plain_value(event.value) if event.implicit[0] else str(event.value)
         if len(path) >= _DEEPEST:
             self._blame(path, event, "is nested too deeply", "Check the brackets and the indentation.")
-            self._skip(event)
-            return None
+            raise _TooDeep
         return self._list(path) if kind == "SequenceStartEvent" else self._mapping(path)
 
     def _list(self, path: Path) -> Value:
