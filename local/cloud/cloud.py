@@ -1,0 +1,197 @@
+"""The local Azure as one object: what it holds, what it listens on, and how to reach it."""
+
+import random
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from aiohttp import web
+
+from local.clock import Clock
+from local.cloud.control import Control
+from local.cloud.estate import Endpoint, Estate
+from local.cloud.faults import Faults
+from local.cloud.front_door import Activity, FrontDoor
+from local.cloud.identity import ManagedIdentity
+from local.cloud.lifecycle import Lifecycle
+from local.cloud.listeners import Listeners, trust_in_this_process
+from local.cloud.metrics import MetricStore
+from local.cloud.providers.autoscale import Autoscale
+from local.cloud.providers.machine_learning import MachineLearning
+from local.cloud.providers.monitor import Monitor
+from local.cloud.providers.resource_graph import ResourceGraph
+from local.cloud.providers.scoring import Scoring, ScoringHandler
+from local.cloud.providers.service_bus import ServiceBus
+from local.cloud.queues import QueueBoard, QueueSource
+from local.cloud.request_log import RequestLog, RequestRecord
+from local.cloud.rights import Rights
+from local.cloud.routing import Registry, Route
+from local.cloud.sampling import Sampler
+from local.cloud.switches import Switches
+from local.cloud.throttling import ArmThrottle, BucketSizes, GraphQuota
+
+IDENTITY_HOST = "identity"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+class Cloud:
+    """Azure Resource Manager and the services around it, on 127.0.0.1.
+
+    Args:
+        clock: time of everything but the tokens.
+        estate: what exists.
+        assumptions: values that differ from the defaults of `shared.assumptions`; live in `cloud.assumptions`.
+        roles: a file of the shape of `infra/roles.json`: what the managed identity may do.
+        buckets: sizes of the throttles.
+        metric_grain_s: 60 as in Azure, or less for a demo; answers say their interval.
+        metric_delay_s: instead of the assumption `monitor.delay_s`, for a demo.
+        idle_totals: whether a queue without events shows totals of zero or none (not documented).
+        user_assigned_identities: object id by client id, beside the system-assigned identity.
+        token_lifetime_s: of new tokens, in real seconds.
+        seed: of the little randomness there is (the order of unordered Resource Graph rows).
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        estate: Estate,
+        *,
+        roles: Path,
+        assumptions: Mapping[str, str] | None = None,
+        buckets: BucketSizes | None = None,
+        metric_grain_s: float = 60,
+        metric_delay_s: float | None = None,
+        idle_totals: Literal["zero", "absent"] = "zero",
+        user_assigned_identities: Mapping[str, str] | None = None,
+        token_lifetime_s: float = 86_400,
+        seed: int = 0,
+    ) -> None:
+        self.clock = clock
+        self.estate = estate
+        self.assumptions = Switches(assumptions)
+        self.faults = Faults()
+        self.requests = RequestLog()
+        self.refused_hosts: list[str] = []
+        self.identity = ManagedIdentity(secrets.token_hex(16), user_assigned_identities, lifetime_s=token_lifetime_s)
+        self.lifecycle = Lifecycle(estate, clock, self.assumptions)
+        self.queues = QueueBoard(clock, lambda: self.assumptions.seconds("servicebus.count_lag_s"))
+        self.metrics = MetricStore(
+            clock,
+            lambda: self.assumptions.seconds("monitor.delay_s") if metric_delay_s is None else metric_delay_s,
+            metric_grain_s,
+        )
+        self._sampler = Sampler(clock, estate, self.queues, self.metrics, idle_totals)
+        self._scoring = Scoring()
+        self._rights = Rights.from_file(roles)
+        self._sizes = buckets or BucketSizes()
+        self._dice = random.Random(seed)
+        self._activity = Activity()
+        self.registry = Registry(self._routes())
+        self.front_door = FrontDoor(
+            clock=clock,
+            estate=estate,
+            registry=self.registry,
+            identity=self.identity,
+            rights=self._rights,
+            throttle=ArmThrottle(self._sizes),
+            faults=self.faults,
+            log=self.requests,
+            activity=self._activity,
+        )
+        self._listeners = Listeners(self.refused_hosts.append)
+        self._environment: dict[str, str] = {}
+        self._control_url = ""
+
+    async def start(self) -> None:
+        """Listen on free ports of 127.0.0.1, in the running loop."""
+        self.estate.populate(self.clock.now())
+        control = Control(
+            estate=self.estate,
+            lifecycle=self.lifecycle,
+            switches=self.assumptions,
+            faults=self.faults,
+            log=self.requests,
+            front_door=self.front_door,
+            expire_tokens=self.identity.expire_tokens,
+        )
+        proxy_url, ca_file = await self._listeners.azure(self.front_door.serve, self.estate.regions())
+        identity_url = await self._listeners.plain(self._serve_identity)
+        self._control_url = await self._listeners.application(control.application())
+        self._environment = {
+            "HTTPS_PROXY": proxy_url,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "SSL_CERT_FILE": str(ca_file),
+            "REQUESTS_CA_BUNDLE": str(ca_file),
+            "IDENTITY_ENDPOINT": f"{identity_url}/msi/token",
+            "IDENTITY_HEADER": self.identity.secret,
+        }
+        self._sampler.start()
+        self.queues.start()
+
+    async def stop(self) -> None:
+        self._sampler.stop()
+        self.queues.stop()
+        self.faults.clear()
+        await self._listeners.close()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead real SDK clients here; set them for the app's process only."""
+        return dict(self._environment)
+
+    def trust_in_this_process(self) -> None:
+        """For clients in the cloud's own process: aiohttp has read SSL_CERT_FILE when it was imported, before we started."""
+        trust_in_this_process(Path(self._environment["SSL_CERT_FILE"]))
+
+    @property
+    def control_url(self) -> str:
+        return self._control_url
+
+    def busy(self) -> bool:
+        """True while a request is being worked on that waits neither for the clock nor for a test."""
+        return self._activity.busy
+
+    def mutations(self) -> list[RequestRecord]:
+        """Requests that would change something, refused ones included (see `RequestRecord.accepted`)."""
+        return self.requests.mutations()
+
+    def attach_queues(self, source: QueueSource) -> None:
+        """Let the counts and events of a namespace come from `source` (the broker).
+
+        Raises:
+            ValueError: the estate has no such namespace.
+        """
+        self._sampler.watch(source)
+        self.queues.attach(source)
+
+    def serve(self, endpoint: Endpoint, handler: ScoringHandler) -> None:
+        """Hand the endpoint's scoring requests to the workload, which then also says when instances have drained."""
+        self._scoring.register(endpoint, handler)
+        self.lifecycle.workload_serves(endpoint)
+
+    def _routes(self) -> list[Route]:
+        """Every provider's routes: a new provider is one more line here."""
+        graph_quota = GraphQuota(self._sizes)
+        providers = (
+            MachineLearning(self.estate, self.lifecycle, self.assumptions, self.clock),
+            ServiceBus(self.estate, self.queues, self.assumptions),
+            Autoscale(self.estate),
+            ResourceGraph(self.estate, self.assumptions, self._rights, graph_quota, self.clock, self._dice),
+            Monitor(self.estate, self.metrics, self.clock),
+            self._scoring,
+        )
+        return [route for provider in providers for route in provider.routes()] + [self._identity_route()]
+
+    async def _serve_identity(self, request: web.Request) -> web.StreamResponse:
+        return await self.front_door.serve(request, IDENTITY_HOST)
+
+    def _identity_route(self) -> Route:
+        return Route(
+            method="GET",
+            host=IDENTITY_HOST,
+            template="/msi/token",
+            audiences=(),
+            arm_throttled=False,
+            handler=self.identity.issue,
+            source="learn.microsoft.com, overview-managed-identity, REST endpoint reference",
+        )

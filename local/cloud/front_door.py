@@ -1,0 +1,207 @@
+"""Every request goes through here: logged, with its faults, authenticated, throttled, authorised, answered."""
+
+import contextlib
+import inspect
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+
+from local.clock import Clock
+from local.cloud.arm_errors import ArmError, forbidden
+from local.cloud.estate import Estate
+from local.cloud.faults import Fault, Faults
+from local.cloud.identity import ManagedIdentity
+from local.cloud.request_log import RequestLog, RequestRecord
+from local.cloud.rights import Rights
+from local.cloud.routing import CHANGING_METHODS, NOBODY, Call, Principal, Registry, Reply, Route, check_api_version
+from local.cloud.throttling import ArmThrottle
+
+LOGGED_BODY_BYTES = 20_000
+
+
+class Activity:
+    """How many requests are being worked on, those that wait for the clock or for a test left out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @property
+    def busy(self) -> bool:
+        return self._count > 0
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        self._change(-1)
+        try:
+            yield
+        finally:
+            self._change(1)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._count += by
+
+
+@dataclass(kw_only=True)
+class FrontDoor:
+    """The one way in, for all hosts."""
+
+    clock: Clock
+    estate: Estate
+    registry: Registry
+    identity: ManagedIdentity
+    rights: Rights
+    throttle: ArmThrottle
+    faults: Faults
+    log: RequestLog
+    activity: Activity
+
+    async def serve(self, request: web.Request, host: str = "") -> web.StreamResponse:
+        """Answer an HTTP request; `host` overrides its Host header."""
+        with self.activity.working():
+            call = Call(
+                method=request.method,
+                host=host or request.host.partition(":")[0].lower(),
+                path=request.path,
+                query=dict(request.query),
+                headers=request.headers,
+                body=await request.read(),
+                at=self.clock.now(),
+            )
+            reply = await self._answer(call)
+        if reply is None:
+            return _hang_up(request)
+        return _response(reply)
+
+    async def perform(self, method: str, url: str, body: Any, principal: Principal) -> Reply:
+        """Carry out a request as somebody else, past tokens, rights and throttles: a person's change in the portal."""
+        parts = urlsplit(url)
+        content = b"" if body is None else json.dumps(body).encode()
+        query = dict(parse_qsl(parts.query))
+        host = parts.hostname or ""
+        call = Call(method, host, parts.path, query, {}, content, self.clock.now(), principal=principal)
+        with self.activity.working():
+            record = self._record(call)
+            reply = await self._effect(call, record)
+        record.status = reply.status
+        return reply
+
+    async def _answer(self, call: Call) -> Reply | None:
+        """The reply, or None if it is withheld."""
+        record = self._record(call)
+        reply: Reply | None = None
+        fault = self.faults.match(call, "before")
+        if fault is not None:
+            await self._meet(fault, call, record)
+            reply = fault.reply()
+        withheld = fault is not None and fault.withhold != "no"
+        if reply is None and not withheld:
+            reply = await self._effect(call, record)
+            fault = self.faults.match(call, "after")
+            if fault is not None:
+                await self._meet(fault, call, record)
+                reply = fault.reply() or reply
+                withheld = fault.withhold != "no"
+        if withheld:
+            return None
+        record.status = reply.status if reply is not None else None
+        return reply
+
+    async def _meet(self, fault: Fault, call: Call, record: RequestRecord) -> None:
+        record.fault = fault.name
+        await fault.hit(call)
+        with self.activity.waiting():
+            if fault.delay_s:
+                await self.clock.sleep(fault.delay_s)
+            if fault.withhold == "hang":
+                await fault.wait_for_release()
+
+    async def _effect(self, call: Call, record: RequestRecord) -> Reply:
+        """What the service answers, errors included."""
+        headers = {"x-ms-request-id": str(uuid.uuid4())}
+        try:
+            reply = await self._dispatch(call, headers)
+        except ArmError as error:
+            reply = Reply(error.status, error.body(), error.headers)
+        reply.headers = headers | reply.headers
+        record.principal = call.principal.object_id
+        record.effect_status = reply.status
+        return reply
+
+    async def _dispatch(self, call: Call, headers: dict[str, str]) -> Reply:
+        route = self.registry.find(call)
+        check_api_version(route, call)
+        if call.principal is NOBODY and route.audiences:
+            call.principal = self.identity.authenticate(call, route.audiences)
+            if route.arm_throttled:
+                subscription = call.params.get("subscription", "tenant")
+                headers |= self.throttle.admit(subscription, call.principal.object_id, call.method, call.at)
+            self._authorise(route, call)
+        if inspect.iscoroutinefunction(route.handler):
+            # A scoring request takes its time on the workload's clock.
+            with self.activity.waiting():
+                reply: Reply = await route.handler(call)
+            return reply
+        with self.estate.lock:
+            result = route.handler(call)
+        assert isinstance(result, Reply)
+        return result
+
+    def _authorise(self, route: Route, call: Call) -> None:
+        if route.action and not self.rights.allow(route.action, data=route.data):
+            raise forbidden(call.principal.client_id, call.principal.object_id, route.action, call.path)
+
+    def _record(self, call: Call) -> RequestRecord:
+        mutating = call.method in CHANGING_METHODS
+        return self.log.add(
+            RequestRecord(
+                number=self.log.next_number,
+                at=call.at,
+                host=call.host,
+                method=call.method,
+                path=call.path,
+                query=dict(call.query),
+                client_request_id=call.headers.get("x-ms-client-request-id", ""),
+                mutating=mutating,
+                body=_logged_body(call) if mutating else None,
+            )
+        )
+
+
+def _logged_body(call: Call) -> Any:
+    if len(call.body) > LOGGED_BODY_BYTES:
+        return f"({len(call.body)} bytes)"
+    try:
+        return json.loads(call.body)
+    except ValueError:
+        return call.body.decode("utf-8", "replace")
+
+
+def _response(reply: Reply) -> web.Response:
+    if reply.body is None:
+        return web.Response(status=reply.status, headers=reply.headers)
+    if isinstance(reply.body, bytes):
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+    return web.json_response(reply.body, status=reply.status, headers=reply.headers)
+
+
+def _hang_up(request: web.Request) -> web.StreamResponse:
+    """Close the connection without an answer; aiohttp wants a response all the same, which goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=503)

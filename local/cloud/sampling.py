@@ -1,0 +1,116 @@
+"""What Azure's own services report about themselves: counts of queues, instances of deployments.
+
+Events (messages in, completed, ...) are recorded as they happen; states (depth, instances) are sampled a few times a
+grain.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from local.clock import Alarm, Clock
+from local.cloud.estate import Estate, Namespace
+from local.cloud.metric_catalogue import CATALOGUE, SERVICE_BUS
+from local.cloud.metrics import MetricStore
+from local.cloud.queues import QueueBoard, QueueSource
+
+SAMPLES_PER_GRAIN = 2
+TOTALS = tuple(metric.name for metric in CATALOGUE[SERVICE_BUS].values() if metric.aggregations == ("Total",))
+# The names of the metric's states are not documented (local/cloud/README.md, "What it is not").
+STATE_NAMES: dict[Literal["pending", "ready", "draining"], str] = {
+    "pending": "Pending",
+    "ready": "Ready",
+    "draining": "Draining",
+}
+
+
+class Sampler:
+    """Feeds the metric store.
+
+    `idle_totals` is what a queue without events shows for its totals: "zero" in every grain in which it was sampled, or
+    "absent". Azure is not documented here.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        estate: Estate,
+        board: QueueBoard,
+        metrics: MetricStore,
+        idle_totals: Literal["zero", "absent"],
+    ) -> None:
+        self._clock = clock
+        self._estate = estate
+        self._board = board
+        self._metrics = metrics
+        self._idle_totals = idle_totals
+        self._alarm: Alarm | None = None
+        self._lock = threading.Lock()
+        self._running = False
+
+    def watch(self, source: QueueSource) -> None:
+        """Record the events of a namespace that exists in the estate.
+
+        Raises:
+            ValueError: there is no such namespace.
+        """
+        source.observers.append(self._recorder(self._namespace(source).id))
+
+    def start(self) -> None:
+        self._running = True
+        self._tick()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._running = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+
+    def _tick(self) -> None:
+        now = self._clock.now()
+        with self._estate.lock:
+            self._sample_deployments(now)
+        self._sample_queues(now)
+        with self._lock:
+            if self._running:
+                step = timedelta(seconds=self._metrics.grain_s / SAMPLES_PER_GRAIN)
+                self._alarm = self._clock.call_at(now + step, self._tick)
+
+    def _sample_deployments(self, now: datetime) -> None:
+        """One value for each state: how many instances are in it."""
+        for deployment in self._estate.deployments():
+            for state, name in STATE_NAMES.items():
+                number = len(deployment.in_state(state))
+                if number or state == "ready":
+                    self._metrics.add(deployment.id, "DeploymentCapacity", number, now, {"State": name})
+
+    def _sample_queues(self, now: datetime) -> None:
+        for source in self._board.sources():
+            resource_id = self._namespace(source).id
+            for queue in source.queue_names():
+                counts = source.counts(queue)
+                states = {
+                    "ActiveMessages": counts.active + counts.locked,
+                    "DeadletteredMessages": counts.dead_letter,
+                    "ScheduledMessages": counts.scheduled,
+                }
+                if self._idle_totals == "zero":
+                    states |= dict.fromkeys(TOTALS, 0)
+                for metric, value in states.items():
+                    self._metrics.add(resource_id, metric, value, now, {"EntityName": queue})
+
+    def _recorder(self, resource_id: str) -> Callable[[str, str, int, datetime], None]:
+        def record(queue: str, metric: str, number: int, at: datetime) -> None:
+            # The broker also reports dead-lettered messages as events; Azure shows their number as a state.
+            if metric in TOTALS:
+                self._metrics.add(resource_id, metric, number, at, {"EntityName": queue})
+
+        return record
+
+    def _namespace(self, source: QueueSource) -> Namespace:
+        for namespace in self._estate.namespaces():
+            if namespace.name.lower() == source.namespace.lower():
+                return namespace
+        known = ", ".join(namespace.name for namespace in self._estate.namespaces()) or "none"
+        raise ValueError(f"the estate has no Service Bus namespace {source.namespace!r}; it has: {known}")
