@@ -13,17 +13,19 @@ import json
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import durabletask.internal.helpers as helpers
 import durabletask.internal.orchestrator_service_pb2 as pb
-import grpc
 from durabletask.entities import EntityInstanceId
 
 from local.host.durable.backend import LocalBackend
 from local.host.durable.options import DurableOptions
 from local.host.durable.registry import FunctionRegistry, UnknownFunction
 from local.host.functions import FunctionFailed, FunctionInvoker, InvocationKilled
+
+if TYPE_CHECKING:
+    import grpc
 
 Handler = Callable[[pb.WorkItem], Awaitable[None]]
 
@@ -53,7 +55,7 @@ class Dispatcher:
         self._backend = backend
         self._invoker = invoker
         self._host = _HostContext()
-        self._context = cast(grpc.ServicerContext, self._host)
+        self._context = cast("grpc.ServicerContext", self._host)
         self._tasks: set[asyncio.Task[None]] = set()
         self._reader = threading.Thread(target=self._read, daemon=True, name="durable-dispatch")
         handlers: dict[str, tuple[Handler, int]] = {

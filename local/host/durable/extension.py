@@ -90,7 +90,7 @@ class DurableExtension:
         return {
             "taskHubName": self.options.hub_name,
             "connectionName": self.options.connection_name,
-            "rpcBaseUrl": f"http://{self._address}/",
+            "rpcBaseUrl": f"http://{self._address}",
             "requiredQueryStringParameters": f"code={quote(system_key, safe='')}",
             "httpBaseUrl": f"{base_url.rstrip('/')}/runtime/webhooks/durabletask",
             "maxGrpcMessageSizeInBytes": self.options.max_grpc_message_bytes,

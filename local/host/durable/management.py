@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from azure.durable_functions.http.http_management_payload import HttpManagementPayload
@@ -18,7 +19,6 @@ PREFIX = "/runtime/webhooks/durabletask"
 RETRY_AFTER_S = 5
 RESTART_RETRY_AFTER_S = 10
 _FINISHED = (OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED)
-_EMPTY_KEY = "$"  # an entity's empty key in a URL
 
 Authorize = Callable[[web.Request], bool]
 
@@ -116,12 +116,12 @@ class ManagementApi:
         state = await self._client.get_orchestration_state(instance_id, fetch_payloads=False)
         if state is None:
             raise web.HTTPBadRequest(text="InstanceId does not match a valid orchestration instance.")
-        new_id = _flag(request, "restartWithNewInstanceId", default=True)
-        if not new_id and state.runtime_status not in _FINISHED:
+        if state.runtime_status not in _FINISHED:  # the in-memory hub restarts none that runs, not even under a new id
             raise web.HTTPConflict(text="A non-terminal instance with this instance ID already exists.")
+        new_id = _flag(request, "restartWithNewInstanceId", default=True)
         restarted = await self._client.restart_orchestration(instance_id, restart_with_new_instance_id=new_id)
         url = request.url.origin().with_path(f"{PREFIX}/instances/{restarted}")
-        links = HttpManagementPayload(restarted, str(url), request.query_string)
+        links = HttpManagementPayload(restarted, str(url), f"code={quote(request.query.get('code', ''), safe='')}")
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": str(RESTART_RETRY_AFTER_S)}
         return web.json_response(dict(links), status=202, headers=headers)
 
@@ -184,5 +184,7 @@ def _flag(request: web.Request, name: str, *, default: bool) -> bool:
 
 
 def _entity_id(request: web.Request) -> EntityInstanceId:
-    key = request.match_info["key"]
-    return EntityInstanceId(request.match_info["name"], "" if key == _EMPTY_KEY else key)
+    try:
+        return EntityInstanceId(request.match_info["name"], request.match_info["key"])
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from error
