@@ -1,4 +1,4 @@
-"""`python -m local.host APP_DIR --port N [--journal FILE] [--keys FILE]`: the local host in the place of `func start`."""
+"""`python -m local.host APP_DIR --port N [--journal FILE] [--keys FILE]`: the local host in place of `func start`."""
 
 import argparse
 import asyncio

@@ -51,8 +51,7 @@ class AdminApi:
         authorize = authorizer(self.keys, "admin")
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            authorize(request)
-            return await handler(request)
+            return await handler(request) if authorize(request) else web.Response(status=401)
 
         return handle
 

@@ -30,7 +30,8 @@ class EventGridWebhook:
         )
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self._authorize(request)
+        if not self._authorize(request):
+            return web.Response(status=401)
         name = request.query.get("functionName", "")
         function = self._runtime.functions.get(name)
         if function is None or function.kind != "eventGridTrigger" or function.disabled:

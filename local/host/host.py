@@ -17,7 +17,7 @@ from local.host.errors import FunctionProblem, HostStartError
 from local.host.event_grid import EventGridWebhook
 from local.host.functions import LoadedFunction
 from local.host.host_json import HostOptions, load_host_json
-from local.host.http_server import HttpTriggers
+from local.host.http_server import HttpTriggers, authorizer
 from local.host.keys import DURABLE_KEY, Keys
 from local.host.listeners import Listener, Listeners, TaskSet
 from local.host.metadata import Metadata, validate
@@ -237,6 +237,10 @@ class Host:
         host_id = re.sub(r"[^a-z0-9-]", "-", self._app_dir.name.lower())[:32]
         AdminApi(host_id, runtime, listeners, self.problems, self.keys, self._clock, self._by_hand).add_to(application)
         EventGridWebhook(runtime, self.keys).add_to(application)
+        if self._durable is not None:
+            from local.host.durable.management import ManagementApi  # imports gRPC
+
+            ManagementApi(self.client, authorizer(self.keys, "system", DURABLE_KEY)).add_to(application)
         triggers.finish(application)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_HTTP_S)
         await runner.setup()

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from local.clock import Alarm, Clock
-from local.host.functions import FunctionFailed, InvocationKilled, LoadedFunction
+from local.host.functions import InvocationKilled, LoadedFunction
 from local.host.metadata import Metadata
 from local.host.protos import TypedData, plain, typed_json
 from local.host.worker import Call, Returned, Worker

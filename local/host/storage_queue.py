@@ -114,7 +114,7 @@ class StorageQueueListener:
         return connect(str(self.function.trigger.get("connection") or DEFAULT_CONNECTION), queue, self._settings)
 
     async def _poll(self, client: QueueClient, count: int) -> int:
-        """Take up to `count` messages; 0 only proves the connection. A queue that does not exist yet is an empty one."""
+        """Take up to `count` messages; 0 only proves the connection. A queue that does not exist yet is empty."""
         self._polling = True
         try:
             if count == 0:
