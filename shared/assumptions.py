@@ -94,7 +94,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("yes", "no"),
         default="no",
         source="the published example shows messageCount only, the CLI's list shows both",
-        breaks_if_wrong="Depth would cost one GET a queue where a list would do, or come from a field that is not there.",
+        breaks_if_wrong="Depth would cost one GET a queue where a list would do, or come from a field that is absent.",
         probe="list one namespace's queues and look for countDetails",
     ),
     Assumption(
@@ -145,7 +145,7 @@ REGISTER: tuple[Assumption, ...] = (
         values=("yes", "no"),
         default="yes",
         source="holds in the published examples for the families shown",
-        breaks_if_wrong="The family's headroom is unknown: growth is checked against the regional total only, and says so.",
+        breaks_if_wrong="The family's headroom is unknown: growth is checked against the regional total only.",
         probe="join vmSizes to usages of one region and list the families without a row",
     ),
 )

@@ -4,7 +4,7 @@ Imports are inside the functions on purpose: a function app is imported at every
 more than all the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Now = Callable[[], datetime]
 
+ARM_SCOPE = "https://management.azure.com/.default"
+
 
 @dataclass(slots=True)
 class Services:
@@ -32,6 +34,7 @@ class Services:
 
     settings: Settings
     now: Now
+    credential: "AsyncTokenCredential"
     arm: "Arm"
     reader: "EstateReader"
     tables: "Tables"
@@ -43,6 +46,7 @@ class Services:
         await self.reader.close()
         await self.arm.close()
         await self.tables.close()
+        await self.credential.close()
 
 
 def build(settings: Settings, now: Now) -> Services:
@@ -65,7 +69,7 @@ def build(settings: Settings, now: Now) -> Services:
     stores = Stores(state=StateStore(tables), controls=ControlStore(tables), ledger=Ledger(tables))
     policies = PolicyCache(_policy_source(settings, credential), now, settings.policy_max_age_s)
     engine = Engine(policies=policies, loops=discover_loops(reader), stores=stores, now=now)
-    return Services(settings, now, arm, reader, tables, stores, policies, engine)
+    return Services(settings, now, credential, arm, reader, tables, stores, policies, engine)
 
 
 def _policy_source(settings: Settings, credential: "AsyncTokenCredential") -> "PolicySource":
@@ -99,7 +103,7 @@ def services() -> Services:
     Raises:
         SettingsInvalid: listing everything that is wrong with the app settings.
     """
-    global _services  # noqa: PLW0603: one set of clients a process is the point
+    global _services  # noqa: PLW0603  # one set of clients a process is the point
     if _services is None:
         _services = build(read_settings(), utc_now)
     return _services
@@ -109,3 +113,20 @@ def install(made: Services | None) -> None:
     """Use these services from now on, or make new ones (None): for whoever runs the app on a clock of his own."""
     global _services  # noqa: PLW0603
     _services = made
+
+
+async def readiness(made: Services) -> dict[str, str]:
+    """What the app needs, each "ok" or why not: policy, tables, the right to ask Azure."""
+
+    async def word(check: Callable[[], Awaitable[object]]) -> str:
+        try:
+            await check()
+        except Exception as error:  # whatever it is, the operator must read it
+            return f"{type(error).__name__}: {error}"
+        return "ok"
+
+    return {
+        "policy": await word(made.policies.current),
+        "tables": await word(lambda: made.stores.controls.load(made.now())),
+        "azure": await word(lambda: made.credential.get_token(ARM_SCOPE)),
+    }

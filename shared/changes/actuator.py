@@ -21,7 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.records.ledger import Ledger, LedgerEntry
+from shared.records.chain import LedgerEntry
+from shared.records.ledger import Ledger
 
 from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
@@ -31,7 +32,8 @@ from shared.estate.arm import Arm, ArmError, ArmThrottled, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
 from shared.records.codec import to_plain
-from shared.records.state import Conflict, Row, StateStore
+from shared.records.errors import Conflict
+from shared.records.state import Row, StateStore
 
 log = logging.getLogger("watchkeeper")
 
@@ -272,7 +274,7 @@ class Actuator:
 
 def _outcome_entry(order: Order, outcome: Outcome, action: Action, target: str) -> LedgerEntry:
     return LedgerEntry(
-        id=f"{action.key}-{outcome.kind}",
+        id=f"{outcome.at:%Y%m%d}T-{outcome.kind}-of-{action.key}",
         kind="outcome",
         at=outcome.at,
         endpoint_key=order.endpoint_key,

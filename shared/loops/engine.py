@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import shared.loops
-from shared.domain import Order, ScalingSnapshot, Signal
+from shared.domain import Decision, Order, ScalingSnapshot, Signal
 from shared.estate.reader import EstateReader
 from shared.loops.base import Loop
 from shared.loops.rounds import EndpointRound, Look, Stores
@@ -41,6 +41,18 @@ def discover_loops(reader: EstateReader) -> tuple[Loop, ...]:
     """Every module of `shared.loops` that offers `make_loop`."""
     modules = (importlib.import_module(f"shared.loops.{m.name}") for m in pkgutil.iter_modules(shared.loops.__path__))
     return tuple(module.make_loop(reader) for module in modules if hasattr(module, "make_loop"))
+
+
+def named_target(policy: Policy, name: str) -> Target:
+    """The target of this name.
+
+    Raises:
+        LookupError: the policy has none; names those that it has.
+    """
+    target = policy.target(name)
+    if target is None:
+        raise LookupError(f"no target is named {name!r}; the policy has: {', '.join(t.name for t in policy.targets)}")
+    return target
 
 
 class Engine:
@@ -69,19 +81,25 @@ class Engine:
             LookupError: the policy has no such target.
         """
         policy = await self._policies.current()
-        target = policy.target(name)
-        if target is None:
-            raise LookupError(
-                f"no target is named {name!r}; the policy has: {', '.join(t.name for t in policy.targets)}"
-            )
+        target = named_target(policy, name)
         return await self._evaluate(policy, {loop.name: (target,) for loop in self._loops}, cause, closely=True)
+
+    async def preview(self, target: Target) -> tuple[Look, Decision | None]:
+        """What would be decided on this target now, and what that rests on; writes nothing and starts nothing."""
+        policy = await self._policies.current()
+        controls = await self._stores.controls.load(self._now())
+        (looks,) = (await self._observe(policy, {loop.name: (target,) for loop in self._loops}, closely=True)).values()
+        key = target.deployment_id.endpoint_key
+        decisions = await EndpointRound(key, looks, policy, controls, self._stores, self._now(), "preview").decide()
+        return looks[0], decisions.get(looks[0].key)
 
     async def _evaluate(
         self, policy: Policy, watched: Mapping[str, Sequence[Target]], cause: str, *, closely: bool
     ) -> Evaluation:
         result = Evaluation()
         controls = await self._stores.controls.load(self._now())
-        looks = await self._observe(policy, watched, result, closely=closely)
+        looks = await self._observe(policy, watched, closely=closely)
+        result.looked_at = sum(len(of_endpoint) for of_endpoint in looks.values())
         gate = asyncio.Semaphore(ENDPOINTS_AT_ONCE)
 
         async def one(endpoint_key: str, endpoint_looks: Sequence[Look]) -> None:
@@ -101,7 +119,7 @@ class Engine:
         return result
 
     async def _observe(
-        self, policy: Policy, watched: Mapping[str, Sequence[Target]], result: Evaluation, *, closely: bool
+        self, policy: Policy, watched: Mapping[str, Sequence[Target]], *, closely: bool
     ) -> Mapping[str, list[Look]]:
         """All loops read; the looks by endpoint."""
         looks: dict[str, list[Look]] = defaultdict(list)
@@ -113,5 +131,4 @@ class Engine:
             for target in targets:
                 snapshot = seen[target.deployment_id.key]
                 looks[target.deployment_id.endpoint_key].append(Look(loop=loop, target=target, snapshot=snapshot))
-            result.looked_at += len(targets)
         return looks

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from shared.domain import Decision, Intent, Mode, ScalingSnapshot, TargetRecord
 from shared.policy import Target
+from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
-from shared.records.ledger import LedgerEntry
 
 
 def decision_entry(
@@ -44,7 +44,7 @@ def decision_entry(
 def notice_entry(subject: str, target: Target, loop: str, reason: str, now: datetime) -> LedgerEntry:
     """Something that people should know and that is neither decision nor outcome."""
     return LedgerEntry(
-        id=f"{now:%Y%m%dT%H%M%S}-{subject}",
+        id=f"{now:%Y%m%dT%H%M%S%f}-{subject}-{target.name}",
         kind="notice",
         at=now,
         endpoint_key=target.deployment_id.endpoint_key,
@@ -52,4 +52,18 @@ def notice_entry(subject: str, target: Target, loop: str, reason: str, now: date
         loop=loop,
         summary=reason,
         body={},
+    )
+
+
+def control_entry(what: str, by: str, reason: str, now: datetime) -> LedgerEntry:
+    """What a person switched: it concerns no single endpoint."""
+    return LedgerEntry(
+        id=f"{now:%Y%m%dT%H%M%S%f}-control",
+        kind="control",
+        at=now,
+        endpoint_key="",
+        target="",
+        loop="",
+        summary=f"{by} {what}: {reason}",
+        body={"what": what, "by": by, "reason": reason},
     )

@@ -6,7 +6,7 @@ sees the winner's.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -54,6 +54,7 @@ class Look:
     before: TargetRecord = field(default_factory=TargetRecord)
     record: TargetRecord = field(default_factory=TargetRecord)
     intents: tuple[Intent, ...] = ()
+    noticed: Intent | None = None
 
     @property
     def key(self) -> str:
@@ -91,25 +92,33 @@ class EndpointRound:
         self._endpoint_key, self._looks, self._policy, self._controls = endpoint_key, looks, policy, controls
         self._stores, self._now, self._cause = stores, now, cause
         self._done = Done()
+        self._state = EndpointState(endpoint_key=endpoint_key)
+        self.intents: list[Intent] = []
 
     async def run(self) -> Done:
-        state = await self._stores.state.load(self._endpoint_key, self._now)
-        standing = [row.value for row in state.intents]
+        """Decide, then record what changed."""
+        decisions = await self.decide()
+        for look in self._looks:
+            await self._announce(look)
+            if look.key in decisions:
+                await self._settle(look, decisions[look.key])
+            else:
+                await self._save(look)
+        return self._done
+
+    async def decide(self) -> Mapping[str, Decision]:
+        """The decisions by deployment key; writes nothing. A target whose capacity is unknown has none."""
+        self._state = await self._stores.state.load(self._endpoint_key, self._now)
+        standing = [row.value for row in self._state.intents]
         subjects: dict[str, Subject] = {}
         for look in self._looks:
             standing += self._people_and_platform(look)
-            standing += await self._manual_change(look, state)
-            subject = self._decide(look, state)
+            standing += await self._manual_change(look)
+            subject = self._consult(look)
             if subject is not None:
                 subjects[look.key] = subject
-        intents = [*standing, *(intent for look in self._looks for intent in look.intents)]
-        decisions = arbitrate(subjects, intents, self._now)
-        for look in self._looks:
-            if look.key in decisions:
-                await self._settle(look, decisions[look.key], intents, state)
-            else:
-                await self._save(look, state)
-        return self._done
+        self.intents = [*standing, *(intent for look in self._looks for intent in look.intents)]
+        return arbitrate(subjects, self.intents, self._now)
 
     # ---- what stands, whatever the loops want
 
@@ -126,12 +135,12 @@ class EndpointRound:
             )
         return intents
 
-    async def _manual_change(self, look: Look, state: EndpointState) -> list[Intent]:
-        """A capacity that nobody of us ordered is a person's: respected for a while, and announced once."""
+    async def _manual_change(self, look: Look) -> list[Intent]:
+        """A capacity that nobody of us ordered is a person's: respected for a while."""
         capacity = look.snapshot.capacity
-        row = state.targets.get(look.key)
+        row = self._state.targets.get(look.key)
         look.before = look.record = row.value if row else TargetRecord()
-        action = _value(state.actions.get((look.key, "capacity")))
+        action = _value(self._state.actions.get((look.key, "capacity")))
         if not isinstance(capacity, Fresh) or (action is not None and not action.is_over):
             return []
         seen, known = int(capacity.value), expected_capacity(look.record, action)
@@ -143,26 +152,30 @@ class EndpointRound:
             seen = int(fresh.capacity.value)
         if seen != look.record.known_capacity:
             look.record = replace(look.record, known_capacity=seen, known_at=self._now)
-        return [] if known is None or seen == known else [await self._respect(look, known, seen)]
-
-    async def _respect(self, look: Look, known: int, seen: int) -> Intent:
+        if known is None or seen == known:
+            return []
         until = self._now + timedelta(seconds=look.target.scaling.respect_manual_s)
         reason = (
             f"Capacity went from {known} to {seen} by a change that Watchkeeper did not make; "
             f"it is left alone until {until:%Y-%m-%d %H:%M:%S} UTC."
         )
-        log.warning("%s: %s", look.target.name, reason)
-        hold = self._intent(look, "hold", "manual_change", "manual_change", reason, expires_at=until)
-        entry = notice_entry(f"manual-{look.target.name}-{seen}", look.target, look.loop.name, reason, self._now)
+        look.noticed = self._intent(look, "hold", "manual_change", "manual_change", reason, expires_at=until)
+        return [look.noticed]
+
+    async def _announce(self, look: Look) -> None:
+        """Tell of a person's change once: the hold that it puts up stays in the endpoint's partition."""
+        if look.noticed is None:
+            return
+        log.warning("%s: %s", look.target.name, look.noticed.reason)
+        entry = notice_entry("manual-change", look.target, look.loop.name, look.noticed.reason, self._now)
         await self._stores.ledger.append(entry)
-        await self._stores.state.put_intent(self._endpoint_key, hold)
-        return hold
+        await self._stores.state.put_intent(self._endpoint_key, look.noticed)
 
     # ---- the loops
 
-    def _decide(self, look: Look, state: EndpointState) -> Subject | None:
+    def _consult(self, look: Look) -> Subject | None:
         """Let the loop decide; the subject to arbitrate on, or None where the capacity is not known."""
-        action = _value(state.actions.get((look.key, "capacity")))
+        action = _value(self._state.actions.get((look.key, "capacity")))
         if action is not None and not action.is_over:
             look.snapshot = replace(look.snapshot, ordered=action.to)
         look.intents, look.record = look.loop.decide(look.snapshot, look.record, look.target, self._now)
@@ -176,9 +189,9 @@ class EndpointRound:
 
     # ---- recording
 
-    async def _settle(self, look: Look, decision: Decision, intents: Sequence[Intent], state: EndpointState) -> None:
-        desired_row = state.desired.get((look.key, "capacity"))
-        action = _value(state.actions.get((look.key, "capacity")))
+    async def _settle(self, look: Look, decision: Decision) -> None:
+        desired_row = self._state.desired.get((look.key, "capacity"))
+        action = _value(self._state.actions.get((look.key, "capacity")))
         pending = is_pending(_value(desired_row), action)
         mode = allowed_mode(look.loop.mode(self._policy, look.target), self._controls, look.loop.name, look.target.name)
         for alarm in decision.alarms:
@@ -187,18 +200,18 @@ class EndpointRound:
             planned = desired_row.value.plan_hash if desired_row and pending else ""
             already = planned if mode == "enforce" else look.record.recorded_plan
             if decision.plan_hash != already:
-                await self._record(look, decision, intents, mode)
+                await self._record(look, decision, mode)
                 if mode == "enforce":
                     await self._desire(decision, desired_row)
                     pending = True
         else:
             pending = await self._hold(look, decision, desired_row, action, pending=pending)
-        await self._save(look, state)
+        await self._save(look)
         if pending and mode == "enforce":
             self._done.orders.append(Order(endpoint_key=self._endpoint_key, target=look.key, dimension="capacity"))
 
-    async def _record(self, look: Look, decision: Decision, intents: Sequence[Intent], mode: Mode) -> None:
-        mine = [intent for intent in intents if intent.target == look.key]
+    async def _record(self, look: Look, decision: Decision, mode: Mode) -> None:
+        mine = [intent for intent in self.intents if intent.target == look.key]
         entry = decision_entry(
             decision, mine, look.snapshot, look.before, look.target, look.loop.name, mode, self._cause
         )
@@ -237,9 +250,9 @@ class EndpointRound:
         await self._desire(decision, row)
         return False
 
-    async def _save(self, look: Look, state: EndpointState) -> None:
+    async def _save(self, look: Look) -> None:
         """Write the memory if it holds something new; holds are counted along with the next thing that is new."""
-        row = state.targets.get(look.key)
+        row = self._state.targets.get(look.key)
         if replace(look.record, holds=look.before.holds) == look.before and row is not None:
             return
         try:

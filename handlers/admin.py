@@ -1,0 +1,208 @@
+"""HTTP for operators, with function keys: targets, ledger, explain, pause and resume, kill switch, evaluate, health."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from handlers.answers import Problem, answering, body_of, expiry_of, moment_of, ok
+from handlers.orders import start_orders
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+blueprint = df.Blueprint()
+
+# Without `since`, the ledger is listed for this long back.
+LEDGER_WINDOW = timedelta(days=1)
+LEDGER_KINDS = ("decision", "outcome", "notice", "control")
+
+
+@blueprint.route(route="targets", methods=["GET"])
+@answering
+async def admin_targets(req: func.HttpRequest) -> func.HttpResponse:
+    """Every target of the policy with what is stored of it."""
+    made = _services()
+    policy = await made.policies.current()
+    return ok({"targets": [await _target(made, target) for target in policy.targets], "policy": _policy_view(made)})
+
+
+@blueprint.route(route="targets/{name}", methods=["GET"])
+@answering
+async def admin_target(req: func.HttpRequest) -> func.HttpResponse:
+    """One target, and what would be decided on it now, with the numbers; changes nothing."""
+    from shared.loops.engine import named_target
+    from shared.loops.views import preview_view
+
+    made = _services()
+    target = named_target(await made.policies.current(), req.route_params["name"])
+    look, decision = await made.engine.preview(target)
+    return ok({**await _target(made, target), "now": preview_view(look, decision)})
+
+
+@blueprint.route(route="ledger", methods=["GET"])
+@answering
+async def admin_ledger(req: func.HttpRequest) -> func.HttpResponse:
+    """Entries, newest first; filters: since, until, target, loop, kind; pages: limit, cursor."""
+    from shared.loops.views import entry_view
+
+    made = _services()
+    until = moment_of(req.params["until"], "until") if "until" in req.params else made.now() + timedelta(seconds=1)
+    since = moment_of(req.params["since"], "since") if "since" in req.params else until - LEDGER_WINDOW
+    kind = req.params.get("kind")
+    if kind is not None and kind not in LEDGER_KINDS:
+        raise Problem(400, "invalid_request", f"kind is {kind!r}; possible: {', '.join(LEDGER_KINDS)}.")
+    page = await made.stores.ledger.query(
+        since,
+        until,
+        target=req.params.get("target"),
+        loop=req.params.get("loop"),
+        kind=kind,
+        limit=_limit(req),
+        cursor=req.params.get("cursor"),
+    )
+    return ok({"entries": [entry_view(entry) for entry in page.entries], "next_cursor": page.next_cursor})
+
+
+@blueprint.route(route="explain/{id}", methods=["GET"])
+@answering
+async def admin_explain(req: func.HttpRequest) -> func.HttpResponse:
+    """One ledger entry in full, with a sentence for the person on call and the outcomes of a decision."""
+    from shared.loops.views import explanation
+
+    made = _services()
+    entry_id = req.route_params["id"]
+    entry = await made.stores.ledger.get(entry_id)
+    if entry is None:
+        raise LookupError(f"the ledger has no entry {entry_id!r}; GET /api/ledger lists them")
+    page = await made.stores.ledger.query(
+        entry.at, made.now() + timedelta(seconds=1), endpoint_key=entry.endpoint_key, kind="outcome", limit=500
+    )
+    outcomes = [o for o in page.entries if o.id.endswith(f"-of-{entry.id}")]
+    return ok(explanation(entry, outcomes))
+
+
+@blueprint.route(route="pause", methods=["POST"])
+@answering
+async def admin_pause(req: func.HttpRequest) -> func.HttpResponse:
+    """Hold what is there: {scope: all | loop:NAME | target:NAME, reason, by, expires_at | for_s}."""
+    from shared.records.codec import to_plain
+    from shared.records.controls import Pause
+
+    made, body = _services(), body_of(req, "scope", "reason", "by")
+    await _known_scope(made, body["scope"])
+    now = made.now()
+    pause = Pause(scope=body["scope"], reason=body["reason"], by=body["by"], at=now, expires_at=expiry_of(body, now))
+    await made.stores.controls.put_pause(pause)
+    await _note_control(made, f"paused {pause.scope}", body)
+    return ok({"pause": to_plain(pause)}, 201)
+
+
+@blueprint.route(route="resume", methods=["POST"])
+@answering
+async def admin_resume(req: func.HttpRequest) -> func.HttpResponse:
+    """End a pause: {scope, reason, by}. A scope that is not paused is no error."""
+    made, body = _services(), body_of(req, "scope", "reason", "by")
+    was = await made.stores.controls.clear_pause(body["scope"])
+    if was is not None:
+        await _note_control(made, f"resumed {body['scope']}", body)
+    return ok({"scope": body["scope"], "was_paused": was is not None})
+
+
+@blueprint.route(route="kill-switch", methods=["PUT", "DELETE"])
+@answering
+async def admin_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
+    """PUT stops every act of a scope at once, DELETE allows it again: {scope, reason, by}. Decisions go on."""
+    from shared.records.controls import KillSwitch
+
+    made, body = _services(), body_of(req, "scope", "reason", "by")
+    await _known_scope(made, body["scope"])
+    if req.method == "PUT":
+        switch = KillSwitch(scope=body["scope"], reason=body["reason"], by=body["by"], at=made.now())
+        await made.stores.controls.put_kill(switch)
+        await _note_control(made, f"kill switch on for {body['scope']}", body)
+        return ok({"scope": body["scope"], "kill_switch": "on"})
+    await made.stores.controls.clear_kill(body["scope"])
+    await _note_control(made, f"kill switch off for {body['scope']}", body)
+    return ok({"scope": body["scope"], "kill_switch": "off"})
+
+
+@blueprint.route(route="evaluate", methods=["POST"])
+@blueprint.durable_client_input(client_name="client")
+@answering
+async def admin_evaluate(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Look now, without waiting for the sweep: {target: NAME} or {target: "all"}."""
+    made, body = _services(), body_of(req, "target")
+    name = body["target"]
+    result = await (made.engine.sweep() if name == "all" else made.engine.look_at(name, "operator"))
+    await start_orders(client, result.orders)
+    return ok(
+        {
+            "looked_at": result.looked_at,
+            "decided": result.decided,
+            "orders": len(result.orders),
+            "problems": result.problems,
+        },
+        202,
+    )
+
+
+@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """The process answers; says nothing about what it needs (`ready` does)."""
+    return ok({"status": "alive"})
+
+
+@blueprint.route(route="ready", methods=["GET"])
+@answering
+async def ready(req: func.HttpRequest) -> func.HttpResponse:
+    """Whether settings, policy, tables and Azure can be used: 200 or 503, each with a word."""
+    from shared.services import readiness
+
+    checks = await readiness(_services())
+    body = {"ready": all(check == "ok" for check in checks.values()), "checks": checks}
+    return ok(body, 200 if body["ready"] else 503)
+
+
+def _services() -> "Services":
+    from shared.services import services
+
+    return services()
+
+
+async def _target(made: "Services", target: Any) -> dict[str, Any]:
+    from shared.loops.views import target_view
+
+    policy = await made.policies.current()
+    now = made.now()
+    controls = await made.stores.controls.load(now)
+    state = await made.stores.state.load(target.deployment_id.endpoint_key, now)
+    return target_view(policy, target, policy.scaling_mode(target), controls, state)
+
+
+def _policy_view(made: "Services") -> dict[str, Any]:
+    refused = made.policies.refused
+    return {"refused": None if refused is None else str(refused)}
+
+
+async def _known_scope(made: "Services", scope: str) -> None:
+    """A target's scope must name a target of the policy: a typing error would otherwise stop nothing, silently."""
+    from shared.loops.engine import named_target
+
+    kind, _, name = scope.partition(":")
+    if kind == "target":
+        named_target(await made.policies.current(), name)
+
+
+async def _note_control(made: "Services", what: str, body: Any) -> None:
+    from shared.loops.evidence import control_entry
+
+    await made.stores.ledger.append(control_entry(what, body["by"], body["reason"], made.now()))
+
+
+def _limit(req: func.HttpRequest) -> int:
+    text = req.params.get("limit", "50")
+    if not text.isdigit() or not 1 <= int(text) <= 500:
+        raise Problem(400, "invalid_request", f"limit is {text!r}; write a number from 1 to 500.")
+    return int(text)

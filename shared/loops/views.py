@@ -1,0 +1,147 @@
+"""What operators see of targets and of the ledger, as plain JSON values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.domain import Action, Decision, Fresh, Intent, Measurement, Missing, Mode
+from shared.loops.rounds import Look, is_pending
+from shared.policy import Policy, Target
+from shared.records.chain import StoredEntry
+from shared.records.codec import to_plain
+from shared.records.controls import Controls
+from shared.records.state import EndpointState
+
+Plain = dict[str, Any]
+
+
+def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, state: EndpointState) -> Plain:
+    """A target with what is stored of it: mode, pause, known capacity, order, action, standing intents."""
+    key = target.deployment_id.key
+    record = state.targets.get(key)
+    desired, action = _value(state.desired.get((key, "capacity"))), _value(state.actions.get((key, "capacity")))
+    pause = controls.pause_for("scaling", target.name)
+    return {
+        "name": target.name,
+        "deployment": target.deployment,
+        "queue": target.queue,
+        "owner": target.owner,
+        "mode": mode,
+        "paused": None if pause is None else to_plain(pause),
+        "kill_switch": controls.kill_for("scaling", target.name) is not None,
+        "capacity": record.value.known_capacity if record else None,
+        "holds_counted": record.value.holds if record else 0,
+        "order": _order_view(desired, action),
+        "last_action": None if action is None else to_plain(action),
+        "standing_intents": [to_plain(row.value) for row in state.intents if row.value.target == key],
+        "scaling": target.scaling.model_dump(mode="json"),
+        "policy": policy.version_hash,
+    }
+
+
+def _order_view(desired: Decision | None, action: Action | None) -> Plain | None:
+    if desired is None or not is_pending(desired, action):
+        return None
+    sent = action is not None and action.key == desired.id
+    return {
+        "decision": desired.id,
+        "from": desired.current,
+        "to": desired.to,
+        "state": action.state if action is not None and sent else "waiting",
+        "reason": desired.reason,
+    }
+
+
+def preview_view(look: Look, decision: Decision | None) -> Plain:
+    """What would be decided now and why, with the numbers."""
+    intent = look.intents[0]
+    reason = intent.reason if decision is None else decision.reason
+    return {
+        "target": look.target.name,
+        "sentence": f"{look.target.name}: {_verdict(decision)} {reason}",
+        "decision": None if decision is None else to_plain(decision),
+        "numbers": dict(intent.numbers),
+        "measured": measurements(look),
+        "intents": [to_plain(i) for i in look.intents],
+    }
+
+
+def _verdict(decision: Decision | None) -> str:
+    if decision is None:
+        return "nothing can be decided."
+    if not decision.changes:
+        return f"stays at {decision.current} ({decision.rule})."
+    return f"{decision.current} -> {decision.to} ({decision.rule})."
+
+
+def measurements(look: Look) -> dict[str, str]:
+    """Every measurement of a snapshot with its age and source, in words."""
+    seen = look.snapshot
+    named: Mapping[str, Measurement] = {
+        "depth": seen.depth,
+        "dead_letters": seen.dead_letters,
+        "arrivals_per_s": seen.arrivals_per_s,
+        "completions_per_s": seen.completions_per_s,
+        "capacity": seen.capacity,
+        "ready": seen.ready,
+        "quota_headroom": seen.quota_headroom,
+    }
+    return {name: _measured(m, look) for name, m in named.items()}
+
+
+def _measured(measurement: Measurement, look: Look) -> str:
+    if isinstance(measurement, Missing):
+        return f"missing: {measurement.reason} ({measurement.source})"
+    age_s = (look.snapshot.taken_at - measurement.at).total_seconds()
+    word = "fresh" if isinstance(measurement, Fresh) else "stale"
+    return f"{measurement.value:g}, {word}, {max(0.0, age_s):.0f} s old ({measurement.source})"
+
+
+def entry_view(entry: StoredEntry) -> Plain:
+    """A ledger entry for a list: who, when, what, in words."""
+    return {
+        "id": entry.id,
+        "at": entry.at.isoformat(),
+        "kind": entry.kind,
+        "target": entry.target,
+        "loop": entry.loop,
+        "summary": entry.summary,
+        "row_hash": entry.row_hash,
+    }
+
+
+def explanation(entry: StoredEntry, outcomes: Sequence[StoredEntry]) -> Plain:
+    """A decision in full: the sentence, its numbers, who was overruled, what came of it."""
+    decision: Any = entry.body.get("decision", {})
+    intents: Any = entry.body.get("intents", [])
+    numbers: Plain = next((i["numbers"] for i in intents if i.get("numbers")), {})
+    return {
+        **entry_view(entry),
+        "sentence": _story(entry, outcomes),
+        "mode": entry.body.get("mode"),
+        "cause": entry.body.get("cause"),
+        "numbers": numbers,
+        "overruled": decision.get("overruled", []),
+        "alarms": decision.get("alarms", []),
+        "outcomes": [entry_view(outcome) for outcome in outcomes],
+        "body": dict(entry.body),
+    }
+
+
+def _story(entry: StoredEntry, outcomes: Sequence[StoredEntry]) -> str:
+    when = f"At {entry.at:%H:%M:%S} UTC {entry.target}: {entry.summary}"
+    if entry.kind != "decision":
+        return when
+    if entry.body.get("mode") != "enforce":
+        return f"{when} Only observed: nothing was changed."
+    if not outcomes:
+        return f"{when} Its outcome is not known yet."
+    return f"{when} {' '.join(outcome.summary for outcome in outcomes)}"
+
+
+def intent_words(intent: Intent) -> str:
+    until = f" until {intent.expires_at:%Y-%m-%d %H:%M:%S} UTC" if intent.expires_at else ""
+    return f"{intent.source} {intent.kind}{until}: {intent.reason}"
+
+
+def _value(row: Any) -> Any:
+    return row.value if row else None
