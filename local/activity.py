@@ -31,7 +31,7 @@ class Signal[T]:
         if not self._close():
             return False
         self._activity.enter()
-        self._activity.loop.call_soon_threadsafe(self._deliver, value)
+        self._future.get_loop().call_soon_threadsafe(self._deliver, value)
         return True
 
     async def wait(self) -> T:
@@ -80,12 +80,11 @@ class Activity:
 
     async def close(self) -> None:
         """Cancel all tasks and wait for their end."""
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = None
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def busy(self) -> bool:
         """True while anything can run without time moving. Cheap, from any thread."""
@@ -101,6 +100,8 @@ class Activity:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` as a task of the event loop, counted from now on. From any thread."""
+        if self._loop is None:
+            work.close()
         loop = self.loop
         self.enter()
         loop.call_soon_threadsafe(self._start, loop, work)

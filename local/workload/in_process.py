@@ -1,4 +1,4 @@
-"""The dispatcher's and the player's ends in this process, for virtual time: the local broker's queue, the scoring pool."""
+"""The ends of dispatcher and player in this process, for virtual time: the local broker's queue, the scoring pool."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
