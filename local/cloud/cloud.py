@@ -2,19 +2,20 @@
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from aiohttp import web
 
+from local.activity import Activity
 from local.clock import Clock
 from local.cloud.control import Control
-from local.cloud.estate import Endpoint, Estate
+from local.cloud.estate import Estate, Instance
 from local.cloud.faults import Faults
-from local.cloud.front_door import Activity, FrontDoor
+from local.cloud.front_door import FrontDoor
 from local.cloud.identity import ManagedIdentity
-from local.cloud.lifecycle import Lifecycle
+from local.cloud.lifecycle import Held, Lifecycle
 from local.cloud.listeners import Listeners, trust_in_this_process
 from local.cloud.metrics import MetricStore
 from local.cloud.providers.autoscale import Autoscale
@@ -86,7 +87,7 @@ class Cloud:
         self._rights = Rights.from_file(roles)
         self._sizes = buckets or BucketSizes()
         self._dice = random.Random(seed)
-        self._activity = Activity()
+        self._activity = Activity(clock)
         self.registry = Registry(self._routes())
         self.front_door = FrontDoor(
             clock=clock,
@@ -105,6 +106,7 @@ class Cloud:
 
     async def start(self) -> None:
         """Listen on free ports of 127.0.0.1, in the running loop."""
+        self._activity.open()
         self.estate.populate(self.clock.now())
         control = Control(
             estate=self.estate,
@@ -134,13 +136,14 @@ class Cloud:
         self.queues.stop()
         self.faults.clear()
         await self._listeners.close()
+        await self._activity.close()
 
     def environment(self) -> dict[str, str]:
         """The variables that lead real SDK clients here; set them for the app's process only."""
         return dict(self._environment)
 
     def trust_in_this_process(self) -> None:
-        """For clients in the cloud's own process: aiohttp has read SSL_CERT_FILE when it was imported, before we started."""
+        """For clients in the cloud's own process: aiohttp read SSL_CERT_FILE at its import, before we started."""
         trust_in_this_process(Path(self._environment["SSL_CERT_FILE"]))
 
     @property
@@ -149,7 +152,7 @@ class Cloud:
 
     def busy(self) -> bool:
         """True while a request is being worked on that waits neither for the clock nor for a test."""
-        return self._activity.busy
+        return self._activity.busy()
 
     def mutations(self) -> list[RequestRecord]:
         """Requests that would change something, refused ones included (see `RequestRecord.accepted`)."""
@@ -164,10 +167,29 @@ class Cloud:
         self._sampler.watch(source)
         self.queues.attach(source)
 
-    def serve(self, endpoint: Endpoint, handler: ScoringHandler) -> None:
-        """Hand the endpoint's scoring requests to the workload, which then also says when instances have drained."""
-        self._scoring.register(endpoint, handler)
-        self.lifecycle.workload_serves(endpoint)
+    def serve(self, endpoint_id: str, handler: ScoringHandler | None, held: Held) -> None:
+        """Let a workload play the instances of an endpoint.
+
+        Args:
+            handler: answers `POST {scoringUri}`; None if the workload scores in process.
+            held: how many requests an instance (by its id) works on; a draining one is gone once that is 0.
+        """
+        endpoint = self.estate.endpoint(endpoint_id)
+        if handler is not None:
+            self._scoring.register(endpoint, handler)
+        self.lifecycle.holds(endpoint, held)
+
+    def instances(self, deployment_id: str) -> Sequence[Instance]:
+        """The instances of a deployment that are not gone."""
+        with self.estate.lock:
+            return list(self.estate.deployment(deployment_id).instances)
+
+    def traffic(self, endpoint_id: str) -> Mapping[str, int]:
+        """Percent by deployment id."""
+        with self.estate.lock:
+            endpoint = self.estate.endpoint(endpoint_id)
+            shares = endpoint.body["properties"]["traffic"]
+            return {endpoint.deployments[name.lower()].id: share for name, share in shares.items()}
 
     def _routes(self) -> list[Route]:
         """Every provider's routes: a new provider is one more line here."""

@@ -1,17 +1,15 @@
 """Every request goes through here: logged, with its faults, authenticated, throttled, authorised, answered."""
 
-import contextlib
 import inspect
 import json
-import threading
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
+from local.activity import Activity
 from local.clock import Clock
 from local.cloud.arm_errors import ArmError, forbidden
 from local.cloud.estate import Estate
@@ -23,38 +21,6 @@ from local.cloud.routing import CHANGING_METHODS, NOBODY, Call, Principal, Regis
 from local.cloud.throttling import ArmThrottle
 
 LOGGED_BODY_BYTES = 20_000
-
-
-class Activity:
-    """How many requests are being worked on, those that wait for the clock or for a test left out."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    @property
-    def busy(self) -> bool:
-        return self._count > 0
-
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        self._change(1)
-        try:
-            yield
-        finally:
-            self._change(-1)
-
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        self._change(-1)
-        try:
-            yield
-        finally:
-            self._change(1)
-
-    def _change(self, by: int) -> None:
-        with self._lock:
-            self._count += by
 
 
 @dataclass(kw_only=True)
@@ -73,7 +39,7 @@ class FrontDoor:
 
     async def serve(self, request: web.Request, host: str = "") -> web.StreamResponse:
         """Answer an HTTP request; `host` overrides its Host header."""
-        with self.activity.working():
+        with self.activity.counted():
             call = Call(
                 method=request.method,
                 host=host or request.host.partition(":")[0].lower(),
@@ -95,7 +61,7 @@ class FrontDoor:
         query = dict(parse_qsl(parts.query))
         host = parts.hostname or ""
         call = Call(method, host, parts.path, query, {}, content, self.clock.now(), principal=principal)
-        with self.activity.working():
+        with self.activity.counted():
             record = self._record(call)
             reply = await self._effect(call, record)
         record.status = reply.status
@@ -125,11 +91,10 @@ class FrontDoor:
     async def _meet(self, fault: Fault, call: Call, record: RequestRecord) -> None:
         record.fault = fault.name
         await fault.hit(call)
-        with self.activity.waiting():
-            if fault.delay_s:
-                await self.clock.sleep(fault.delay_s)
-            if fault.withhold == "hang":
-                await fault.wait_for_release()
+        if fault.delay_s:
+            await self.activity.sleep(fault.delay_s)
+        if fault.withhold == "hang":
+            await self.activity.uncounted(fault.wait_for_release())
 
     async def _effect(self, call: Call, record: RequestRecord) -> Reply:
         """What the service answers, errors included."""
@@ -153,9 +118,8 @@ class FrontDoor:
                 headers |= self.throttle.admit(subscription, call.principal.object_id, call.method, call.at)
             self._authorise(route, call)
         if inspect.iscoroutinefunction(route.handler):
-            # A scoring request takes its time on the workload's clock.
-            with self.activity.waiting():
-                reply: Reply = await route.handler(call)
+            # The workload, which serves it on its own time, counts itself.
+            reply: Reply = await self.activity.uncounted(route.handler(call))
             return reply
         with self.estate.lock:
             result = route.handler(call)

@@ -21,6 +21,10 @@ from local.cloud.switches import Switches
 CONFLICT = "Conflict of operation, another operation on same entity is already running in workspace."
 CONFLICT_RETRY_AFTER_S = 10
 
+DRAIN_CHECK_S = 1.0
+
+Held = Callable[[str], int]
+"""How many requests an instance, by its id, works on. Must be short; called from any thread."""
 InstanceListener = Callable[[Deployment, Instance], None]
 
 
@@ -38,7 +42,7 @@ class Lifecycle:
         self._clock = clock
         self._switches = switches
         self._quota = Quota(estate)
-        self._held_by_workload: set[str] = set()
+        self._held: dict[str, Held] = {}
         self._operations: dict[str, Operation] = {}
         self.shortest_operation_s = 2.0
         self.drain_timeout_s = 180.0
@@ -47,9 +51,9 @@ class Lifecycle:
     def operation(self, operation_id: str) -> Operation | None:
         return self._operations.get(operation_id)
 
-    def workload_serves(self, endpoint: Endpoint) -> None:
-        """From now on draining instances of this endpoint wait for `drained`: the workload holds requests on them."""
-        self._held_by_workload.add(endpoint.id.lower())
+    def holds(self, endpoint: Endpoint, held: Held) -> None:
+        """From now on draining instances of this endpoint stay until `held(instance id)` is 0."""
+        self._held[endpoint.id.lower()] = held
 
     def change_deployment(self, deployment: Deployment, change: Mapping[str, Any], principal: Principal) -> Operation:
         """Accept new tags and sku of a deployment and start the operation.
@@ -97,13 +101,6 @@ class Lifecycle:
 
         self._later(self.shortest_operation_s, finish)
         return operation
-
-    def drained(self, deployment: Deployment, instance_id: str) -> None:
-        """The workload says that a draining instance holds nothing any more. Safe from any thread."""
-        with self._estate.lock:
-            for instance in deployment.in_state("draining"):
-                if instance.id == instance_id:
-                    self._gone(deployment, instance)
 
     def release(self, deployment: Deployment) -> None:
         """Let an operation that would never end succeed now. Safe from any thread."""
@@ -177,14 +174,18 @@ class Lifecycle:
     def _drain(self, deployment: Deployment, instance: Instance) -> None:
         instance.state = "draining"
         self._notify(deployment, instance)
-        if deployment.endpoint.id.lower() in self._held_by_workload:
-            self._later(self.drain_timeout_s, lambda: self._gone(deployment, instance))
-        else:
+        gone_by = self._clock.now() + timedelta(seconds=self.drain_timeout_s)
+        self._let_go(deployment, instance, gone_by)
+
+    def _let_go(self, deployment: Deployment, instance: Instance, gone_by: datetime) -> None:
+        """Look every second whether a draining instance holds nothing any more."""
+        held = self._held.get(deployment.endpoint.id.lower())
+        if held is None or held(instance.id) == 0 or self._clock.now() >= gone_by:
             self._gone(deployment, instance)
+        else:
+            self._later(DRAIN_CHECK_S, lambda: self._let_go(deployment, instance, gone_by))
 
     def _gone(self, deployment: Deployment, instance: Instance) -> None:
-        if instance.state == "gone":
-            return
         instance.state = "gone"
         deployment.instances.remove(instance)
         self._notify(deployment, instance)

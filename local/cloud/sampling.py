@@ -55,7 +55,7 @@ class Sampler:
         Raises:
             ValueError: there is no such namespace.
         """
-        source.observers.append(self._recorder(self._namespace(source).id))
+        source.observers.append(self._recorder(source, self._namespace(source).id))
 
     def start(self) -> None:
         self._running = True
@@ -100,10 +100,12 @@ class Sampler:
                 for metric, value in states.items():
                     self._metrics.add(resource_id, metric, value, now, {"EntityName": queue})
 
-    def _recorder(self, resource_id: str) -> Callable[[str, str, int, datetime], None]:
+    def _recorder(self, source: QueueSource, resource_id: str) -> Callable[[str, str, int, datetime], None]:
+        names = frozenset(source.queue_names())
+
         def record(queue: str, metric: str, number: int, at: datetime) -> None:
-            # The broker also reports dead-lettered messages as events; Azure shows their number as a state.
-            if metric in TOTALS:
+            # Left out: dead-letter queues, and dead-lettered messages, whose number is a state and sampled.
+            if metric in TOTALS and queue in names:
                 self._metrics.add(resource_id, metric, number, at, {"EntityName": queue})
 
         return record

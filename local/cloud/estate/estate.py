@@ -53,6 +53,13 @@ class Estate:
             raise KeyError(f"no deployment {resource_id}")
         return found
 
+    def endpoint(self, resource_id: str) -> Endpoint:
+        """Raises: KeyError if there is no such endpoint."""
+        found = self.get(resource_id)
+        if not isinstance(found, Endpoint):
+            raise KeyError(f"no endpoint {resource_id}")
+        return found
+
     def all(self) -> Iterable[Resource]:
         return self._by_id.values()
 

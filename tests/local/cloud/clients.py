@@ -1,4 +1,4 @@
-"""Real SDK clients for the tests: a plain azure-mgmt-core pipeline with a managed identity, as production code has one."""
+"""Real SDK clients for the tests: an azure-mgmt-core pipeline with a managed identity, as production code has."""
 
 from types import TracebackType
 from typing import Any, Self
