@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shared.records.table import Table
     from shared.records.tables import Tables
 
+__all__ = ["TABLE", "EntryKind", "Ledger", "LedgerEntry", "Page", "StoredEntry"]
+
 TABLE = "WatchkeeperLedger"
 _APPEND_ATTEMPTS = 50
 _BACKOFF_S = 0.02

@@ -15,6 +15,7 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
+    ServiceRequestError,
     ServiceResponseError,
 )
 from azure.data.tables import TableEntity, TransactionOperation, UpdateMode
@@ -23,6 +24,8 @@ from azure.data.tables.aio import TableClient
 from shared.records.errors import AnswerLost, Conflict
 from shared.records.rows import Column, Entity
 
+# Both: with aiohttp, azure-core reports a connection that broke after the request was sent as a ServiceRequestError.
+_NO_ANSWER = (ServiceRequestError, ServiceResponseError)
 _CONFLICT_STATUSES = (404, 409, 412)
 
 
@@ -97,7 +100,7 @@ class Table:
         """
         try:
             await self._creating_table(lambda: self._client.submit_transaction(map(_operation, entities)))
-        except ServiceResponseError as error:
+        except _NO_ANSWER as error:
             raise AnswerLost(f"no answer to a transaction on {entities[0].partition}") from error
         except HttpResponseError as error:
             if error.status_code not in _CONFLICT_STATUSES:
@@ -110,11 +113,11 @@ class Table:
         try:
             answer = await self._creating_table(lambda: send(columns))
             return str(answer["etag"])
-        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError, ServiceResponseError) as error:
+        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError, *_NO_ANSWER) as error:
             stored = await self.get(entity.partition, entity.row)
             if stored is not None and stored.columns.get("write_id") == write_id:
                 return stored.etag  # an earlier try arrived, only its answer was lost
-            if isinstance(error, ServiceResponseError):
+            if isinstance(error, _NO_ANSWER):
                 raise AnswerLost(f"no answer: {self._words(entity.partition, entity.row)}") from error
             raise Conflict(self._words(entity.partition, entity.row)) from error
 
