@@ -7,7 +7,7 @@ from shared.policy.sources import PolicyText, decoded
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
-    from azure.storage.blob.aio import BlobClient
+    from azure.storage.blob.aio import BlobClient, StorageStreamDownloader
 
 
 class BlobPolicySource:
@@ -21,24 +21,27 @@ class BlobPolicySource:
         return f"{self._blob.container_name}/{self._blob.blob_name}"
 
     async def read(self, known_etag: str | None) -> PolicyText | None:
-        from azure.core import MatchConditions
-        from azure.core.exceptions import AzureError, ResourceNotModifiedError
+        from azure.core.exceptions import AzureError
 
-        if_changed = MatchConditions.IfModified if known_etag else None
         try:
-            download = await self._blob.download_blob(etag=known_etag, match_condition=if_changed)
+            download = await self._download(known_etag)
             content = await download.readall()
-        except ResourceNotModifiedError:
-            return None
         except AzureError as error:
+            if _status_of(error) == 304:  # as seen on the wire: not the SDK's ResourceNotModifiedError
+                return None
             raise self._unreadable(error) from error
         return PolicyText(decoded(content), download.properties.etag)
 
-    def _unreadable(self, error: "AzureError") -> PolicyUnreadable:
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+    async def _download(self, known_etag: str | None) -> "StorageStreamDownloader[bytes]":
+        from azure.core import MatchConditions
 
-        status = error.status_code if isinstance(error, HttpResponseError) else None
-        if isinstance(error, ResourceNotFoundError):
+        if known_etag is None:
+            return await self._blob.download_blob()
+        return await self._blob.download_blob(etag=known_etag, match_condition=MatchConditions.IfModified)
+
+    def _unreadable(self, error: "AzureError") -> PolicyUnreadable:
+        status = _status_of(error)
+        if status == 404:
             return PolicyUnreadable(
                 self.name,
                 f"does not exist in {self._blob.primary_hostname}",
@@ -47,10 +50,18 @@ class BlobPolicySource:
         if status in (401, 403):
             return PolicyUnreadable(
                 self.name,
-                f"may not be read (HTTP {status})",
-                "Give the app's identity the role Storage Blob Data Reader on the container.",
+                f"may not be read (HTTP {status} {getattr(error, 'error_code', '')})",
+                "Give the app's identity the role Storage Blob Data Reader on the container, and let the account's "
+                "network rules admit the app.",
             )
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         return PolicyUnreadable(
             self.name, f"could not be read: {said}", "It is tried again; if it lasts, check the storage account."
         )
+
+
+def _status_of(error: "AzureError") -> int | None:
+    """The HTTP status of the answer, or None when there was none."""
+    from azure.core.exceptions import HttpResponseError
+
+    return error.status_code if isinstance(error, HttpResponseError) else None

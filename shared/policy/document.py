@@ -8,7 +8,7 @@ understands the core schema of YAML 1.2: true and false, null, decimal numbers, 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from shared.policy.problems import Path, Problem, spell
 
@@ -159,8 +159,7 @@ class _Reader:
         if kind == "ScalarEvent":
             return _plain_value(event.value) if event.implicit[0] else str(event.value)
         if len(path) >= _DEEPEST:
-            self._blame(path, event, "is nested too deeply", "Check the brackets and the indentation.")
-            raise _TooDeep
+            self._refuse_depth(path, event)
         return self._list(path) if kind == "SequenceStartEvent" else self._mapping(path)
 
     def _list(self, path: Path) -> Value:
@@ -174,7 +173,7 @@ class _Reader:
         while type(event := next(self.events)).__name__ != "MappingEndEvent":
             key = self._key(event, path)
             if key is None or self._is_duplicate(key, entries, event, path):
-                self._skip(next(self.events))
+                self._skip(next(self.events), path)
                 continue
             self.lines[(*path, key)] = event.start_mark.line + 1
             entries[key] = self._node(next(self.events), (*path, key))
@@ -184,7 +183,7 @@ class _Reader:
         if type(event).__name__ == "ScalarEvent":
             return str(event.value)
         self._blame(path, event, "has a key that is not plain text", "Write keys as names, like `min: 1`.")
-        self._skip(event)
+        self._skip(event, path)
         return None
 
     def _is_duplicate(self, key: str, entries: dict[str, Value], event: Any, path: Path) -> bool:
@@ -194,7 +193,7 @@ class _Reader:
         self._blame((*path, key), event, f"is written twice, first on line {first}", "Remove one of the two.")
         return True
 
-    def _skip(self, event: Any) -> None:
+    def _skip(self, event: Any, path: Path) -> None:
         """Pass over the rest of the node that `event` begins."""
         depth = 0
         while True:
@@ -203,7 +202,13 @@ class _Reader:
             depth -= kind.endswith("EndEvent")
             if depth == 0:
                 return
+            if depth > _DEEPEST:
+                self._refuse_depth(path, event)
             event = next(self.events)
+
+    def _refuse_depth(self, path: Path, event: Any) -> NoReturn:
+        self._blame(path, event, "is nested too deeply", "Check the brackets and the indentation.")
+        raise _TooDeep
 
     def _blame(self, path: Path, event: Any, reason: str, remedy: str) -> None:
         mark = event.start_mark

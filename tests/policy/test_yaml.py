@@ -80,6 +80,7 @@ def test_hostile_texts_end_quickly() -> None:
 
     assert problems_of(bomb)
     assert problems_of("x: " + "[" * 100_000)
+    assert problems_of("? " + "[" * 100_000)
     assert problems_of("x: " + "9" * 10_000)
     assert problems_of("x: &x [*x]")
 
