@@ -20,6 +20,7 @@ DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
 TRIGGERS = ("httpTrigger", "timerTrigger", "eventGridTrigger", "serviceBusTrigger", "queueTrigger", *DURABLE_TRIGGERS)
 INPUTS = ("durableClient",)
 OUTPUTS = ("http", "serviceBus", "queue")
+REQUIRES_GRPC = "durableRequiresGrpc"
 _DIRECTIONS = ("in", "out", "inout")
 _TOPIC = ("topicName", "subscriptionName")
 
@@ -145,6 +146,7 @@ def _check_implemented(function: IndexedFunction) -> None:
                 f"by the local host. Implemented as {role}: {', '.join(implemented)}."
             )
         _check_service_bus(function.name, binding, kind)
+        _check_durable(function.name, binding, kind)
 
 
 def _check_service_bus(function: str, binding: Mapping[str, Any], kind: str) -> None:
@@ -156,4 +158,13 @@ def _check_service_bus(function: str, binding: Mapping[str, Any], kind: str) -> 
         raise HostStartError(
             f"Function '{function}': binding '{binding.get('name')}' of type '{kind}' uses {', '.join(refused)}, which "
             "the local host does not implement. Implemented: Service Bus queues without sessions."
+        )
+
+
+def _check_durable(function: str, binding: Mapping[str, Any], kind: str) -> None:
+    if kind in (*DURABLE_TRIGGERS, *INPUTS) and not is_true(str(binding.get(REQUIRES_GRPC, ""))):
+        raise HostStartError(
+            f"Function '{function}': binding '{binding.get('name')}' of type '{kind}' has no {REQUIRES_GRPC}: true, so it "
+            "asks for the legacy protocol, which the local host does not implement. Implemented: "
+            "azure-functions-durable 2."
         )
