@@ -1,6 +1,7 @@
 """The real azure-eventgrid publisher against the local topics; what they refuse."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -165,7 +166,9 @@ async def test_publishing_from_another_thread_is_in_flight_at_once(
 ) -> None:
     topic = grid.system_topic("vision", WORKSPACE)
     await grid.subscribe(topic, EventSubscription(name="all", destination=Webhook(subscriber.url)))
-    await asyncio.to_thread(topic.publish, [raw_event()])
+    publisher = threading.Thread(target=topic.publish, args=([raw_event()],))
+    publisher.start()
+    publisher.join()  # blocks the event loop: nothing was delivered yet
     assert grid.busy()
     await clock.settle()
     assert not grid.busy()

@@ -144,3 +144,22 @@ async def test_a_big_bunch_is_sent_in_several_batches(broker: Broker) -> None:
     async with ServiceBusOutbox(broker.connection_string, QUEUE) as outbox:
         await outbox.send([b"x" * 100_000 for _ in range(25)])
     assert broker.queue(QUEUE).counts().active == 25
+
+
+async def test_cut_connections_lose_no_message(broker: Broker, endpoint: Endpoint) -> None:
+    queue, clock = broker.queue(QUEUE), RealClock()
+    for n in range(40):
+        queue.send(b"%d" % n)
+    async with ServiceBusInbox(broker.connection_string, QUEUE) as inbox, scorer_of(endpoint) as scorer:
+        dispatcher = Dispatcher(inbox, scorer, clock, concurrency=4)
+        dispatcher.start()
+        await until(lambda: dispatcher.counts.completed >= 10)
+        broker.drop_connections()
+        await until(lambda: sum(queue_size(broker)) == 0, within_s=30)
+        await dispatcher.stop()
+    assert {body for _, _, body in endpoint.requests} == {b"%d" % n for n in range(40)}
+
+
+def queue_size(broker: Broker) -> tuple[int, int, int]:
+    counts = broker.queue(QUEUE).counts()
+    return counts.active, counts.locked, counts.dead_letter
