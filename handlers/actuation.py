@@ -41,7 +41,7 @@ def actuate(context: OrchestrationContext, order: dict[str, str]) -> Generator[A
 
 
 @blueprint.activity_trigger(input_name="order")
-async def actuation_step(order: dict[str, str]) -> dict[str, Any]:
+async def actuation_step(order: dict) -> dict:  # type: ignore[type-arg]  # the worker takes plain types only
     """One step of the act; may run twice, and then finds what the first run left."""
     from dataclasses import asdict
 

@@ -1,0 +1,203 @@
+"""One small Azure with a workload: a queue, a dispatcher, an endpoint with one deployment, and everything around them.
+
+The demo and the end-to-end tests start from here. The app is not part of it: it runs on `local.host`, in its own process or in
+this one, with `app_settings` as its settings.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.clock import Clock
+from local.cloud import BrokerQueues, Call, Cloud, Estate, Reply
+from local.eventgrid import EventGrid
+from local.servicebus import Broker
+from local.workload import (
+    Arrivals,
+    Dispatcher,
+    HttpScorer,
+    Player,
+    PoolScorer,
+    QueueInbox,
+    QueueOutbox,
+    ScoringPool,
+    ServiceBusInbox,
+    ServiceBusOutbox,
+    ServiceProfile,
+)
+
+ROOT = Path(__file__).parents[1]
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+REGION = "westeurope"
+ENDPOINT = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/demo/providers/Microsoft.MachineLearningServices"
+    "/workspaces/demo/onlineEndpoints/demo"
+)
+DEPLOYMENT = f"{ENDPOINT}/deployments/blue"
+NAMESPACE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/demo/providers/Microsoft.ServiceBus/namespaces/demo-bus"
+QUEUE = f"{NAMESPACE}/queues/work"
+SCORING_URI = f"https://demo.{REGION}.inference.ml.azure.com/score"
+WORK_QUEUE, SIGNALS_QUEUE = "work", "signals"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Of what size and speed the world is. The defaults are the demo's: an hour of Azure in a minute or two.
+
+    `metric_delay_s` None: as the assumption `monitor.delay_s` says. `over_the_wire`: the dispatcher uses the real Service Bus
+    client and real HTTP; in process it is as exact and much cheaper, for virtual time.
+    """
+
+    capacity: int = 1
+    cold_start_s: float = 8.0
+    service_s: float = 0.5
+    slots_per_instance: int = 1
+    dispatcher_concurrency: int = 40
+    size: str = "Standard_DS3_v2"
+    quota_vcpus: int = 400
+    metric_grain_s: float = 5.0
+    metric_delay_s: float | None = 1.0
+    over_the_wire: bool = True
+    autoscale_enabled: bool | None = None
+    seed: int = 1
+
+
+class World:
+    """Start it on an event loop; everything listens on 127.0.0.1."""
+
+    def __init__(self, clock: Clock, shape: Shape, *, assumptions: Mapping[str, str] | None = None) -> None:
+        self.clock, self.shape = clock, shape
+        self.broker = Broker(_broker_config(), clock)
+        self.cloud = Cloud(
+            clock,
+            Estate.from_dict(_estate(shape)),
+            roles=ROOT / "infra" / "roles.json",
+            assumptions=assumptions,
+            metric_grain_s=shape.metric_grain_s,
+            metric_delay_s=shape.metric_delay_s,
+            seed=shape.seed,
+        )
+        self.cloud.attach_queues(BrokerQueues(self.broker))
+        self.events = EventGrid(clock, random.Random(shape.seed), self._into_queue, SUBSCRIPTION, "demo")
+        self.pool = ScoringPool(
+            ENDPOINT,
+            self.cloud,
+            clock,
+            random.Random(shape.seed),
+            profile_of=lambda _: ServiceProfile(service_time_s=shape.service_s, concurrency=shape.slots_per_instance),
+            max_wait_s=170.0,
+        )
+        self.dispatcher: Dispatcher
+        self._wire: tuple[ServiceBusInbox, HttpScorer, ServiceBusOutbox] | None = None
+        self._players: list[Player] = []
+
+    async def start(self) -> None:
+        await self.broker.start()
+        await self.cloud.start()
+        await self.events.start()
+        self.pool.start()
+        self.cloud.serve(ENDPOINT, self._answer, self.pool.held)
+        if self.shape.over_the_wire:
+            connection = self.broker.connection_string
+            self._wire = (
+                ServiceBusInbox(connection, WORK_QUEUE),
+                HttpScorer(SCORING_URI, self.cloud.environment(), key="local"),
+                ServiceBusOutbox(connection, WORK_QUEUE),
+            )
+            for client in self._wire:
+                await client.open()
+            self.dispatcher = self._dispatcher(self._wire[0], self._wire[1])
+        else:
+            self.dispatcher = self._dispatcher(
+                QueueInbox(self.broker.queue(WORK_QUEUE), self.clock), PoolScorer(self.pool)
+            )
+        self.dispatcher.start()
+
+    async def stop(self) -> None:
+        for player in self._players:
+            await player.stop()
+        await self.dispatcher.stop()
+        for client in self._wire or ():
+            await client.close()
+        await self.events.stop()
+        await self.cloud.stop()
+        await self.broker.stop()
+
+    def busy(self) -> bool:
+        probes = [self.broker.busy, self.cloud.busy, self.events.busy, self.pool.busy, self.dispatcher.busy]
+        return any(busy() for busy in (*probes, *(player.busy for player in self._players)))
+
+    def play(self, arrivals: Arrivals) -> Player:
+        """Send messages at these times from now on."""
+        outbox = self._wire[2] if self._wire else QueueOutbox(self.broker.queue(WORK_QUEUE))
+        player = Player(arrivals, outbox, self.clock)
+        self._players.append(player)
+        player.start()
+        return player
+
+    def depth(self) -> int:
+        """Messages that wait or are worked on, as Resource Manager counts them."""
+        counts = self.broker.queue(WORK_QUEUE).counts()
+        return counts.active + counts.locked
+
+    def instances(self) -> tuple[int, int]:
+        """Instances (ready, pending)."""
+        states = [instance.state for instance in self.cloud.instances(DEPLOYMENT)]
+        return states.count("ready"), states.count("pending")
+
+    def app_settings(self, storage: str, policy_file: Path, **more: str) -> dict[str, str]:
+        """The app's settings in this world: the names of production, with values of this machine."""
+        return {
+            **self.cloud.environment(),
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+            "AzureWebJobsStorage": storage,
+            "WATCHKEEPER_TASK_HUB": "WatchkeeperLocal",
+            "WATCHKEEPER_SWEEP_SCHEDULE": "*/2 * * * * *",
+            "WATCHKEEPER_SIGNALS_QUEUE": SIGNALS_QUEUE,
+            "WATCHKEEPER_SIGNALS": self.broker.connection_string,
+            "WATCHKEEPER_POLICY_FILE": str(policy_file),
+            "WATCHKEEPER_POLICY_MAX_AGE_S": "5",
+            **more,
+        }
+
+    def _dispatcher(self, inbox: ServiceBusInbox | QueueInbox, scorer: HttpScorer | PoolScorer) -> Dispatcher:
+        return Dispatcher(inbox, scorer, self.clock, concurrency=self.shape.dispatcher_concurrency)
+
+    async def _answer(self, call: Call) -> Reply:  # noqa: ARG002 - the simulated model does not look at its input
+        answer = await self.pool.score()
+        return Reply(status=answer.status, body={"served_by": answer.instance})
+
+    def _into_queue(self, queue: str, body: bytes, properties: Mapping[str, str]) -> None:
+        self.broker.queue(queue).send(body, properties=dict(properties))
+
+
+def _broker_config() -> dict[str, object]:
+    """The official emulator's form."""
+    queues = [
+        {"Name": name, "Properties": {"LockDuration": "PT1M", "MaxDeliveryCount": 10}}
+        for name in (WORK_QUEUE, SIGNALS_QUEUE)
+    ]
+    return {"UserConfig": {"Namespaces": [{"Name": "demo-bus", "Queues": queues}]}}
+
+
+def _estate(shape: Shape) -> dict[str, object]:
+    deployment = {
+        "name": "blue",
+        "size": shape.size,
+        "capacity": shape.capacity,
+        "cold_start_s": shape.cold_start_s,
+        "concurrency": shape.slots_per_instance,
+    }
+    endpoint = {"name": "demo", "traffic": {"blue": 100}, "deployments": [deployment]}
+    subscription: dict[str, object] = {
+        "id": SUBSCRIPTION,
+        "workspaces": [{"name": "demo", "group": "demo", "region": REGION, "endpoints": [endpoint]}],
+        "namespaces": [{"name": "demo-bus", "group": "demo", "region": REGION, "queues": [WORK_QUEUE, SIGNALS_QUEUE]}],
+        "quota": {REGION: {"regional": shape.quota_vcpus, "standardDSv2Family": shape.quota_vcpus}},
+    }
+    if shape.autoscale_enabled is not None:
+        setting = {"name": "by-cpu", "group": "demo", "region": REGION, "target": DEPLOYMENT}
+        subscription["autoscale"] = [setting | {"enabled": shape.autoscale_enabled}]
+    return {"subscriptions": [subscription]}
