@@ -50,7 +50,7 @@ class BlobPolicySource:
         if status in (401, 403):
             return PolicyUnreadable(
                 self.name,
-                f"may not be read (HTTP {status} {getattr(error, 'error_code', '')})",
+                f"may not be read (HTTP {status}{_code_of(error)})",
                 "Give the app's identity the role Storage Blob Data Reader on the container, and let the account's "
                 "network rules admit the app.",
             )
@@ -65,3 +65,9 @@ def _status_of(error: "AzureError") -> int | None:
     from azure.core.exceptions import HttpResponseError
 
     return error.status_code if isinstance(error, HttpResponseError) else None
+
+
+def _code_of(error: "AzureError") -> str:
+    """Storage's own word for the error (` AuthorizationFailure`), which tells a missing role from a firewall."""
+    code = getattr(error, "error_code", None)
+    return f" {getattr(code, 'value', code)}" if code else ""

@@ -88,7 +88,9 @@ async def test_a_missing_blob_says_where_it_was_expected(blob: Blob) -> None:
 async def test_a_missing_right_names_the_role(azurite: str) -> None:
     stranger = azurite.replace("AccountKey=", "AccountKey=AAAA")
     async with BlobClient.from_connection_string(stranger, "policies", "policy.yaml", retry_total=0) as client:
-        with pytest.raises(PolicyUnreadable, match=r"may not be read \(HTTP 403 \w+\)\. .*Storage Blob Data Reader"):
+        with pytest.raises(
+            PolicyUnreadable, match=r"may not be read \(HTTP 403 AuthorizationFailure\)\. .*Storage Blob Data Reader"
+        ):
             await BlobPolicySource(client).read(None)
 
 
