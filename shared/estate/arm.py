@@ -13,6 +13,7 @@ after any answer of 400 or more that carries Retry-After, and it sleeps as long 
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -247,12 +248,15 @@ def _json_object(text: str) -> dict[str, Any] | None:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait as Azure asks, None if it does not. `headers` have lower-case names.
 
-    Reads `retry-after-ms` and `Retry-After`; a date is counted from the answer's own `Date`, so no clock is needed.
+    Reads retry-after-ms, Retry-After (seconds, or a date, counted from the answer's own Date, so no clock is needed),
+    and Resource Graph's quota: with no query left, the time until there are more ("00:00:05").
     """
     for name, unit_s in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
         pause = _pause(headers.get(name, ""), headers.get("date", ""))
         if pause is not None:
             return max(0.0, pause * unit_s)
+    if headers.get("x-ms-user-quota-remaining") == "0":
+        return _seconds_of_day(headers.get("x-ms-user-quota-resets-after", ""))
     return None
 
 
@@ -265,6 +269,14 @@ def _pause(asked: str, answered_at: str) -> float | None:
         except (ValueError, TypeError):
             return None
     return pause if math.isfinite(pause) else None
+
+
+def _seconds_of_day(text: str) -> float | None:
+    match = re.fullmatch(r"(\d{1,2}):(\d{2}):(\d{2})", text.strip())
+    if match is None:
+        return None
+    hours, minutes, seconds = (int(part) for part in match.groups())
+    return hours * 3600.0 + minutes * 60.0 + seconds
 
 
 def _url(path: str) -> str:

@@ -119,23 +119,12 @@ def _graph_body(subscriptions: Sequence[str], skip_token: str) -> dict[str, Any]
 
 
 def _graph_pause_s(reply: ArmReply) -> float:
-    """How long to wait before the next page: Resource Graph says how many queries are left, and when there are more."""
-    if reply.headers.get("x-ms-user-quota-remaining", "1").strip() != "0":
-        return 0.0
-    pause_s = _hms_s(reply.headers.get("x-ms-user-quota-resets-after", ""))
+    """How long to wait before the next page: the last answer of a window says when the next one begins."""
+    pause_s = reply.retry_after_s or 0.0
     if pause_s > LONGEST_PAUSE_S:
         where = f"POST {GRAPH_PATH}"
         raise ArmThrottled(where, 429, "<quota used up>", "Resource Graph has no query left", retry_after_s=pause_s)
     return pause_s
-
-
-def _hms_s(text: str) -> float:
-    """Seconds of "hh:mm:ss"; the whole window (5 s) if it is not of that form."""
-    try:
-        hours, minutes, seconds = (float(part) for part in text.split(":"))
-    except ValueError:
-        return LONGEST_PAUSE_S
-    return hours * 3600 + minutes * 60 + seconds
 
 
 def _views(rows: object, now: datetime, source: str) -> Iterator[DeploymentView]:

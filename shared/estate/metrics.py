@@ -80,7 +80,7 @@ class _Query:
 
 
 _QUEUES = _Query(QUEUE_NAMESPACE, (ARRIVALS, COMPLETIONS), "Total", ("EntityName",))
-_DEPLOYMENTS = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("instanceId", "State"))
+_DEPLOYMENTS = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State",))
 
 
 class Metrics:
@@ -162,7 +162,8 @@ class Metrics:
                 max_results=SERIES_PER_RESOURCE,
             )
         except Exception as error:  # the SDK raises its own errors, and KeyError, ValueError on bodies it cannot read
-            reason = f"metrics of {region} could not be read: {type(error).__name__}: {str(error)[:300]}"
+            status = getattr(error, "status_code", None) or type(error).__name__
+            reason = f"metrics of {region} could not be read: {status}: {str(error)[:400]}"
             return dict.fromkeys(map(str.lower, resources), reason)
         if len(results) != len(resources):
             reason = f"metrics of {region}: {len(results)} results for {len(resources)} resources: whose is whose?"

@@ -60,6 +60,7 @@ class QueueReader:
         self._last: dict[str, QueueCounts] = {}
         self._list_carries_counts: bool | None = None
         self._pages: dict[str, int] = {}
+        self._regions: dict[str, str] = {}
 
     async def read(self, queue: QueueId) -> QueueCounts:
         """One fresh GET.
@@ -71,13 +72,12 @@ class QueueReader:
         counts = _counts(reply.body, self._now())
         if counts is None:
             raise ArmError(f"GET {queue.arm_id}", 200, "<no countDetails>", "the answer carries no countDetails")
-        self._last[queue.key] = counts
+        self._remember(queue, counts)
         return counts
 
     def region_of(self, queue: QueueId) -> str:
         """The region of the queue's namespace, "" while no answer has named it."""
-        last = self._last.get(queue.key)
-        return last.region if last else ""
+        return self._regions.get(_namespace(queue), "")
 
     async def sweep(self, queues: Sequence[QueueId], active: Collection[str]) -> dict[str, QueueCounts | Missing]:
         """The counts of each queue by key: read now, or else the last ones with their age, or why there are none.
@@ -133,11 +133,16 @@ class QueueReader:
         counts = _counts(row, self._now())
         self._list_carries_counts = counts is not None
         try:
-            key = QueueId.parse(str(row.get("id", ""))).key
+            queue = wanted.get(QueueId.parse(str(row.get("id", ""))).key)
         except InvalidResourceId:
             return
-        if counts is not None and wanted.pop(key, None) is not None:
-            self._last[key] = counts
+        if queue is not None and counts is not None:
+            del wanted[queue.key]
+            self._remember(queue, counts)
+
+    def _remember(self, queue: QueueId, counts: QueueCounts) -> None:
+        self._last[queue.key] = counts
+        self._regions[_namespace(queue)] = counts.region
 
     async def _read_noting(self, queue: QueueId, failures: dict[str, str]) -> None:
         try:

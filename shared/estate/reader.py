@@ -6,7 +6,7 @@ side by side, and one that fails makes its own measurements Missing, with the re
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -48,6 +48,15 @@ class WatchSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """What bounds the capacity of one target, or writes it too, and what an instance costs."""
+
+    headroom: Measurement
+    autoscale_setting: str
+    price_usd_per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What the sources said of one target, before it is aged and put together."""
 
@@ -55,9 +64,7 @@ class _Seen:
     counts: QueueCounts | Missing
     rates: QueueRates
     ready: Measurement
-    headroom: Measurement
-    autoscale_setting: str
-    price_usd_per_hour: float | None
+    limits: _Limits
 
 
 class EstateReader:
@@ -74,6 +81,7 @@ class EstateReader:
         self._now = now
         self._queues = QueueReader(arm, now)
         self._views: dict[str, DeploymentView] = {}
+        self._moving: set[str] = set()
 
     async def close(self) -> None:
         await self._metrics.close()
@@ -81,48 +89,58 @@ class EstateReader:
     async def observe(self, specs: Sequence[WatchSpec]) -> dict[str, ScalingSnapshot]:
         """Snapshots by `target_key`, however many of the sources failed."""
         ids = list({spec.deployment.key: spec.deployment for spec in specs}.values())
-        views = await self._read_views(ids)
-        return await self._look(specs, views, self._sweep_queues)
+        queues = list({spec.queue.key: spec.queue for spec in specs}.values())
+        views, counts = await asyncio.gather(self._read_views(ids), self._queues.sweep(queues, self._moving))
+        snapshots = await self._look(specs, views, counts, fresh=False)
+        self._moving = {spec.queue.key for spec in specs if _moves(snapshots[spec.target_key])}
+        return snapshots
 
     async def observe_one(self, spec: WatchSpec, *, fresh: bool = False) -> ScalingSnapshot:
         """One target, from single GETs of its deployment and its queue.
 
         `fresh`: quota and autoscale settings are read now too, as an act must.
         """
-        view = await self._read_view(spec.deployment)
-        snapshots = await self._look([spec], {spec.deployment.key: view}, self._read_queues, fresh=fresh)
-        return snapshots[spec.target_key]
+        view, counts = await asyncio.gather(self._read_view(spec.deployment), self._read_counts(spec.queue))
+        views = {spec.deployment.key: view}
+        return (await self._look([spec], views, {spec.queue.key: counts}, fresh=fresh))[spec.target_key]
 
     async def _look(
         self,
         specs: Sequence[WatchSpec],
         views: Mapping[str, DeploymentView | Missing],
-        read_counts: Callable[[Sequence[QueueId], Iterable[str]], Awaitable[Mapping[str, QueueCounts | Missing]]],
+        counts: Mapping[str, QueueCounts | Missing],
         *,
-        fresh: bool = False,
+        fresh: bool,
     ) -> dict[str, ScalingSnapshot]:
+        """Add rates, ready instances and limits to what is known of deployments and queues."""
         regions = {spec.deployment: _region(views[spec.deployment.key]) for spec in specs}
-        queues = {spec.queue.key: spec.queue for spec in specs}
-        queue_regions = {s.queue: self._queues.region_of(s.queue) or regions[s.deployment] for s in specs}
+        queue_regions = {spec.queue: self._queues.region_of(spec.queue) or regions[spec.deployment] for spec in specs}
         rates, ready, limits = await asyncio.gather(
             self._metrics.queue_rates(queue_regions),
             self._metrics.ready_instances(regions),
             asyncio.gather(*(self._limits(spec, views[spec.deployment.key], fresh=fresh) for spec in specs)),
         )
-        counts = await read_counts(list(queues.values()), [key for key, rate in rates.items() if _moved(rate)])
-        snapshots = {}
-        for spec, (headroom, setting, price) in zip(specs, limits, strict=True):
-            seen = _Seen(
-                view=views[spec.deployment.key],
-                counts=counts[spec.queue.key],
-                rates=rates[spec.queue.key],
-                ready=ready[spec.deployment.key],
-                headroom=headroom,
-                autoscale_setting=setting,
-                price_usd_per_hour=price,
+        now = self._now()
+        return {
+            spec.target_key: _snapshot(
+                spec,
+                _Seen(
+                    view=views[spec.deployment.key],
+                    counts=counts[spec.queue.key],
+                    rates=rates[spec.queue.key],
+                    ready=ready[spec.deployment.key],
+                    limits=own_limits,
+                ),
+                now,
             )
-            snapshots[spec.target_key] = _snapshot(spec, seen, self._now())
-        return snapshots
+            for spec, own_limits in zip(specs, limits, strict=True)
+        }
+
+    async def _read_counts(self, queue: QueueId) -> QueueCounts | Missing:
+        try:
+            return await self._queues.read(queue)
+        except ArmFailure as failure:
+            return Missing(reason=str(failure), source=QUEUE_SOURCE)
 
     async def _read_view(self, deployment: DeploymentId) -> DeploymentView | Missing:
         try:
@@ -134,19 +152,25 @@ class EstateReader:
 
     async def _read_views(self, ids: Sequence[DeploymentId]) -> Mapping[str, DeploymentView | Missing]:
         """From Resource Graph; what it does not give with a capacity, from lists per endpoint, some in each sweep."""
-        failures: dict[str, str] = {}
+        graph_failure = ""
         listed: dict[str, DeploymentView] = {}
         try:
             subscriptions = sorted({each.subscription.lower() for each in ids})
             listed = await deployments.list_by_graph(self._arm, subscriptions, self._now())
         except ArmFailure as failure:
-            failures = {each.key: str(failure) for each in ids}
+            graph_failure = str(failure)
         known = {each.key for each in ids if each.key in listed and listed[each.key].capacity is not None}
         self._views.update((key, listed[key]) for key in known)
-        await self._read_endpoints([each for each in ids if each.key not in known], failures)
-        return {each.key: self._views.get(each.key) or _unlisted(failures.get(each.key, "")) for each in ids}
+        failures = await self._read_endpoints([each for each in ids if each.key not in known])
+        return {
+            each.key: Missing(reason=failures[each.key], source="arm")
+            if each.key in failures
+            else self._views.get(each.key) or _unread(graph_failure)
+            for each in ids
+        }
 
-    async def _read_endpoints(self, ids: Sequence[DeploymentId], failures: dict[str, str]) -> None:
+    async def _read_endpoints(self, ids: Sequence[DeploymentId]) -> dict[str, str]:
+        """Read as many endpoints as a sweep may, the longest unread first; returns why any could not be read."""
         chosen: dict[str, DeploymentId] = {}
         spent: dict[str, int] = {}
         for each in sorted(ids, key=self._read_at):
@@ -154,7 +178,9 @@ class EstateReader:
             if each.endpoint_key not in chosen and spent.get(subscription, 0) < ENDPOINT_READS_PER_SWEEP:
                 chosen[each.endpoint_key] = each
                 spent[subscription] = spent.get(subscription, 0) + 1
+        failures: dict[str, str] = {}
         await asyncio.gather(*(self._read_endpoint(each, ids, failures) for each in chosen.values()))
+        return failures
 
     async def _read_endpoint(self, member: DeploymentId, ids: Sequence[DeploymentId], failures: dict[str, str]) -> None:
         own = [each for each in ids if each.endpoint_key == member.endpoint_key]
@@ -163,47 +189,27 @@ class EstateReader:
         except ArmFailure as failure:
             failures.update((each.key, str(failure)) for each in own)
             return
-        for each in own:
-            if each.key in listed:
-                self._views[each.key] = listed[each.key]
-            else:
-                self._views.pop(each.key, None)
-                failures[each.key] = (
-                    f"{each.endpoint_id} has no deployment {each.deployment!r}: it was deleted or never made"
-                )
+        self._views.update((each.key, listed[each.key]) for each in own if each.key in listed)
+        gone = f"the endpoint {member.endpoint!r} has no such deployment: it was deleted or never made"
+        failures.update((each.key, gone) for each in own if each.key not in listed)
 
     def _read_at(self, deployment: DeploymentId) -> datetime:
         view = self._views.get(deployment.key)
         return view.read_at if view else _NEVER
 
-    async def _sweep_queues(
-        self, queues: Sequence[QueueId], active: Iterable[str]
-    ) -> Mapping[str, QueueCounts | Missing]:
-        return await self._queues.sweep(queues, set(active))
-
-    async def _read_queues(self, queues: Sequence[QueueId], _: Iterable[str]) -> Mapping[str, QueueCounts | Missing]:
-        counts: dict[str, QueueCounts | Missing] = {}
-        for queue in queues:
-            try:
-                counts[queue.key] = await self._queues.read(queue)
-            except ArmFailure as failure:
-                counts[queue.key] = Missing(reason=str(failure), source=QUEUE_SOURCE)
-        return counts
-
-    async def _limits(
-        self, spec: WatchSpec, view: DeploymentView | Missing, *, fresh: bool
-    ) -> tuple[Measurement, str, float | None]:
-        """Headroom, the autoscale setting in the way, the price an hour."""
+    async def _limits(self, spec: WatchSpec, view: DeploymentView | Missing, *, fresh: bool) -> _Limits:
         try:
             setting = await self.autoscale.setting_for(spec.deployment, fresh=fresh)
         except ArmFailure as failure:
             # No setting and no knowledge are not the same: what is unknown stands in the way like a setting.
             setting = f"unknown, because the autoscale settings could not be read ({failure})"
-        if isinstance(view, Missing):
-            return view, setting, spec.price_usd_per_hour
-        headroom = await self.quota.headroom(view, spec.quota_reserve_pct, fresh=fresh)
         price = spec.price_usd_per_hour
-        return headroom, setting, price if price is not None else await self.quota.price_usd_per_hour(view)
+        if isinstance(view, Missing):
+            return _Limits(headroom=view, autoscale_setting=setting, price_usd_per_hour=price)
+        headroom = await self.quota.headroom(view, spec.quota_reserve_pct, fresh=fresh)
+        if price is None:
+            price = await self.quota.price_usd_per_hour(view)
+        return _Limits(headroom=headroom, autoscale_setting=setting, price_usd_per_hour=price)
 
 
 def make_reader(arm: Arm, credential: "AsyncTokenCredential", now: Callable[[], datetime]) -> EstateReader:
@@ -225,13 +231,13 @@ def _snapshot(spec: WatchSpec, seen: _Seen, now: datetime) -> ScalingSnapshot:
         completions_per_s=at_its_age(seen.rates.completions_per_s),
         capacity=at_its_age(_capacity(seen.view)),
         ready=at_its_age(seen.ready),
-        quota_headroom=at_its_age(seen.headroom),
+        quota_headroom=at_its_age(seen.limits.headroom),
         dead_letters=at_its_age(dead_letters),
         provisioning_state=view.provisioning_state if view else "",
-        autoscale_setting=seen.autoscale_setting,
+        autoscale_setting=seen.limits.autoscale_setting,
         scaled_by_cluster=view.scaled_by_cluster if view else False,
         vm_size=view.instance_type if view else "",
-        price_usd_per_hour=seen.price_usd_per_hour,
+        price_usd_per_hour=seen.limits.price_usd_per_hour,
     )
 
 
@@ -256,12 +262,12 @@ def _region(view: DeploymentView | Missing) -> str:
     return view.region if isinstance(view, DeploymentView) else ""
 
 
-def _unlisted(reason: str) -> Missing:
-    waiting = (
-        f"not listed by Resource Graph, and not read yet: {ENDPOINT_READS_PER_SWEEP} endpoints a sweep and subscription"
-    )
-    return Missing(reason=reason or waiting, source="graph")
+def _unread(graph_failure: str) -> Missing:
+    budget = f"not read yet: {ENDPOINT_READS_PER_SWEEP} endpoints a sweep and subscription"
+    return Missing(reason=f"{graph_failure or 'not listed by Resource Graph'}; {budget}", source="graph")
 
 
-def _moved(rates: QueueRates) -> bool:
-    return any(isinstance(rate, Fresh) and rate.value > 0 for rate in (rates.arrivals_per_s, rates.completions_per_s))
+def _moves(snapshot: ScalingSnapshot) -> bool:
+    """Messages came or went lately: its depth is worth a read in the next sweep."""
+    rates = (snapshot.arrivals_per_s, snapshot.completions_per_s)
+    return any(not isinstance(rate, Missing) and rate.value > 0 for rate in rates)
