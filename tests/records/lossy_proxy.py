@@ -55,7 +55,7 @@ class LossyProxy:
         url, body = URL(self._upstream + request.raw_path, encoded=True), await request.read()
         async with (
             ClientSession(auto_decompress=False) as session,
-            session.request(request.method, url, headers=headers, data=body) as answer,
+            session.request(request.method, url, headers=headers, data=body or None) as answer,
         ):
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
             return web.Response(body=await answer.read(), status=answer.status, headers=kept)
