@@ -1,5 +1,6 @@
 """A small estate on a virtual clock, and real clients that are led to it by the standard settings alone."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,23 @@ StartCloud = Callable[..., Any]
 
 
 @pytest.fixture
-async def start_cloud(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartCloud]:
+def all_rights(tmp_path: Path) -> Path:
+    grants = {"actions": [{"action": "Microsoft.*", "why": "these tests are not about rights"}], "dataActions": []}
+    path = tmp_path / "roles.json"
+    path.write_text(json.dumps(grants), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+async def start_cloud(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, all_rights: Path
+) -> AsyncIterator[StartCloud]:
     """Starts clouds with the arguments of `Cloud`, and sets the environment for real clients."""
     started: list[Cloud] = []
 
     async def start(description: dict[str, Any] | None = None, **options: Any) -> Cloud:
         estate = Estate.from_dict(description or DESCRIPTION)
-        cloud = Cloud(clock, estate, **({"roles": ROLES} | options))
+        cloud = Cloud(clock, estate, **({"roles": all_rights} | options))
         await cloud.start()
         started.append(cloud)
         clock.add_busy_probe(cloud.busy)
