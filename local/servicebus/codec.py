@@ -82,7 +82,7 @@ def decode(buffer: bytes, position: int = 0) -> tuple[Any, int]:
         raise DecodeError(f"text is not {problem.encoding}") from None
 
 
-def skip(buffer: bytes, position: int) -> int:
+def skip(buffer: bytes, position: int = 0) -> int:
     """The position after the value that starts at `position`, without decoding it. Raises `DecodeError`."""
     try:
         return _skip(buffer, position, 0)

@@ -77,12 +77,10 @@ class IncomingLink(Link):
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         first = self._first or transfer
-        self._partial += payload
+        if len(self._partial) <= MAX_MESSAGE_BYTES:  # of a larger one, only the fact matters
+            self._partial += payload
         if transfer.aborted:
             self._first, self._partial = None, bytearray()
-        elif len(self._partial) > MAX_MESSAGE_BYTES:
-            problem = f"A message may have at most {MAX_MESSAGE_BYTES} bytes."
-            self.session.detach(self, ServiceBusError("amqp:link:message-size-exceeded", problem))
         elif transfer.more:
             self._first = first
         else:
@@ -92,6 +90,9 @@ class IncomingLink(Link):
     def _on_message(self, first: Transfer, payload: bytes) -> None:
         outcome = outcomes.accepted()
         try:
+            if len(payload) > MAX_MESSAGE_BYTES:
+                problem = f"A message may have at most {MAX_MESSAGE_BYTES} bytes."
+                raise ServiceBusError("amqp:link:message-size-exceeded", problem)
             self._accept(payload, first.message_format or 0)
         except ServiceBusError as refused:
             outcome = outcomes.rejected(refused)

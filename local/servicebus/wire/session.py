@@ -83,21 +83,12 @@ class Session:
         self.send(Detach(attach.handle, closed=True, error=outcomes.error(refused)))
 
     def _on_detach(self, detach: Detach) -> None:
-        if self._forget(detach.handle):
+        link = self.links.pop(detach.handle, None)
+        if link is not None:
+            link.closed()
+            self._waiting = deque(item for item in self._waiting if item[0].handle != detach.handle)
             self.send(Detach(detach.handle, closed=bool(detach.closed)))
 
-    def detach(self, link: Link, refused: ServiceBusError) -> None:
-        """End a link from our side. What the client still sends on it is ignored."""
-        self._forget(link.handle)
-        self.send(Detach(link.handle, closed=True, error=outcomes.error(refused)))
-
-    def _forget(self, handle: int) -> bool:
-        link = self.links.pop(handle, None)
-        if link is None:
-            return False
-        link.closed()
-        self._waiting = deque(item for item in self._waiting if item[0].handle != handle)
-        return True
 
     def _on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL

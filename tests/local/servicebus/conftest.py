@@ -1,0 +1,63 @@
+"""A broker for each test, on the test's own loop or in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.clock import Clock, RealClock, VirtualClock
+from local.servicebus import Broker
+
+
+def config(**queues: dict[str, Any]) -> dict[str, Any]:
+    """A Config.json with these queues; underscores in a name become hyphens."""
+    entries = [{"Name": name.replace("_", "-"), "Properties": properties} for name, properties in queues.items()]
+    return {"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": entries}]}}
+
+
+@contextmanager
+def broker_in_thread(settings: dict[str, Any], clock: Clock) -> Iterator[Broker]:
+    """For clients that block: the broker needs a loop that runs meanwhile."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="broker")
+    thread.start()
+    broker = Broker(settings, clock)
+    try:
+        asyncio.run_coroutine_threadsafe(broker.start(), loop).result(10)
+        yield broker
+    finally:
+        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def broker(clock: VirtualClock) -> AsyncIterator[Broker]:
+    """Queue `q` with Azure's defaults, listening on the test's loop, in virtual time."""
+    running = Broker(config(q={}), clock)
+    clock.add_busy_probe(running.busy)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def real_time_broker() -> Iterator[Broker]:
+    """Queue `q` in a thread of its own, in real time."""
+    with broker_in_thread(config(q={}), RealClock()) as running:
+        yield running
+
+
+@pytest.fixture
+def make_broker(clock: VirtualClock) -> Callable[..., Broker]:
+    """A broker that does not listen, in virtual time: `make_broker(name={"LockDuration": ...})`."""
+    return lambda **queues: Broker(config(**queues), clock)
