@@ -164,7 +164,7 @@ def _check_service_bus(function: str, binding: Mapping[str, Any], kind: str) -> 
 def _check_durable(function: str, binding: Mapping[str, Any], kind: str) -> None:
     if kind in (*DURABLE_TRIGGERS, *INPUTS) and not is_true(str(binding.get(REQUIRES_GRPC, ""))):
         raise HostStartError(
-            f"Function '{function}': binding '{binding.get('name')}' of type '{kind}' has no {REQUIRES_GRPC}: true, so it "
-            "asks for the legacy protocol, which the local host does not implement. Implemented: "
+            f"Function '{function}': binding '{binding.get('name')}' of type '{kind}' has no {REQUIRES_GRPC}: true, so "
+            "it asks for the legacy protocol, which the local host does not implement. Implemented: "
             "azure-functions-durable 2."
         )

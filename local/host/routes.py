@@ -74,20 +74,30 @@ _WITH_ARGUMENTS: Mapping[str, Callable[[str], Check]] = {
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One `{name:constraints}` of a route."""
+
+    name: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
 class Template:
-    """A parsed route: a pattern over the whole path, and the checks of its parameters."""
+    """A parsed route: a pattern over the whole path, with one group for each parameter."""
 
     text: str
     pattern: re.Pattern[str]
-    checks: tuple[tuple[str, Check], ...]
+    parameters: tuple[Parameter, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the parameters in `path` (no slash at either end), or None."""
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
-        values = {name: value for name, value in found.groupdict().items() if value}
-        return values if all(check(values[name]) for name, check in self.checks if name in values) else None
+        given = [(parameter, value) for parameter, value in zip(self.parameters, found.groups(), strict=True) if value]
+        if not all(check(value) for parameter, value in given for check in parameter.checks):
+            return None
+        return {parameter.name: value for parameter, value in given}
 
 
 def parse_template(text: str) -> Template:
@@ -96,14 +106,14 @@ def parse_template(text: str) -> Template:
     Raises:
         RouteError: bad braces, an unknown constraint, or a catch-all that is not last.
     """
-    checks: list[tuple[str, Check]] = []
+    parameters: list[Parameter] = []
     segments = _split(text)
     pattern = ""
     for index, segment in enumerate(segments):
-        part, optional = _segment(segment, text, last=index == len(segments) - 1, checks=checks)
+        part, optional = _segment(segment, text, last=index == len(segments) - 1, parameters=parameters)
         slash = "/" if index else ""
         pattern += f"(?:{slash}{part})?" if optional else slash + part
-    return Template(text, re.compile(pattern, re.IGNORECASE | re.DOTALL), tuple(checks))
+    return Template(text, re.compile(pattern, re.IGNORECASE | re.DOTALL), tuple(parameters))
 
 
 def _split(text: str) -> list[str]:
@@ -120,7 +130,7 @@ def _split(text: str) -> list[str]:
     return [segment for segment in segments if segment]
 
 
-def _segment(segment: str, route: str, *, last: bool, checks: list[tuple[str, Check]]) -> tuple[str, bool]:
+def _segment(segment: str, route: str, *, last: bool, parameters: list[Parameter]) -> tuple[str, bool]:
     pattern, position, optional = "", 0, False
     while position < len(segment):
         if segment[position] != "{":
@@ -131,7 +141,7 @@ def _segment(segment: str, route: str, *, last: bool, checks: list[tuple[str, Ch
             position += literal.end()
             continue
         end = _closing(segment, position, route)
-        part, optional = _parameter(segment[position + 1 : end], route, last=last, checks=checks)
+        part, optional = _parameter(segment[position + 1 : end], route, last=last, parameters=parameters)
         pattern += part
         position = end + 1
     return pattern, optional and segment.startswith("{")
@@ -146,20 +156,18 @@ def _closing(segment: str, start: int, route: str) -> int:
     raise RouteError(f"the route {route!r} has a '{{' without '}}'")
 
 
-def _parameter(text: str, route: str, *, last: bool, checks: list[tuple[str, Check]]) -> tuple[str, bool]:
+def _parameter(text: str, route: str, *, last: bool, parameters: list[Parameter]) -> tuple[str, bool]:
     match = _PARAMETER.fullmatch(text)
     if match is None:
         raise RouteError(f"the route {route!r} has a parameter {{{text}}} that cannot be parsed")
     name = match["name"]
-    if any(name.lower() == other.lower() for other, _ in checks):
+    if any(name.lower() == other.name.lower() for other in parameters):
         raise RouteError(f"the route {route!r} has the parameter {name!r} twice")
-    found = _CONSTRAINT.findall(match["constraints"])
-    checks.extend((name, _check(kind, arguments, route)) for kind, arguments in found)
-    if not found:
-        checks.append((name, lambda _text: True))
+    constraints = _CONSTRAINT.findall(match["constraints"])
+    parameters.append(Parameter(name, tuple(_check(kind, arguments, route) for kind, arguments in constraints)))
     if match["star"] and not last:
         raise RouteError(f"the route {route!r} has a catch-all that is not last")
-    return f"(?P<{name}>{'.*' if match['star'] else '[^/]+'})", bool(match["star"] or match["optional"])
+    return "(.*)" if match["star"] else "([^/]+)", bool(match["star"] or match["optional"])
 
 
 def _check(kind: str, arguments: str, route: str) -> Check:

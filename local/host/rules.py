@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
         "metadata.unknown_binding",
         _METADATA,
         "A binding type unknown to the bundle fails its function only",
-        "A trigger or binding that is not implemented stops the host: an app without it would only look as if it worked.",
+        "A trigger or binding that is not implemented stops the host: without it the app would only look as if it worked.",
     ),
     Rule("metadata.listener_retried", _METADATA, "A listener that cannot start is retried after 2 s to 2 min"),
     Rule("metadata.bad_template_stops", _METADATA, "A route template that cannot be parsed stops everything"),
@@ -60,8 +60,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("host_json.unknown_keys", _HOST_JSON, "Unknown keys are ignored (and, here, logged); keys ignore case"),
     Rule("host_json.overrides", _HOST_JSON, "The setting AzureFunctionsJobHost__a__b overrides a.b"),
-    Rule("host_json.timeout_range", _HOST_JSON, "functionTimeout: Consumption 5, at most 10 min; others 30 min, -1 or any"),
-    Rule("host_json.timeout_kills", _HOST_JSON, "A timeout restarts the worker after 2 s; its other invocations die too"),
+    Rule("host_json.timeout_range", _HOST_JSON, "functionTimeout: Consumption 5 to 10 min; others 30 min, -1 or any"),
+    Rule("host_json.timeout_kills", _HOST_JSON, "A timeout restarts the worker after 2 s; its other calls die too"),
     Rule(
         "host_json.timeout_process",
         _HOST_JSON,
@@ -74,7 +74,7 @@ RULES: tuple[Rule, ...] = (
     Rule("host_json.concurrent_requests", _HOST_JSON, "http.maxConcurrentRequests run at a time, the rest waits"),
     Rule("host_json.batch_wait", _HOST_JSON, "serviceBus.maxBatchWaitTime above 2:30 stops the host"),
     Rule("host_json.queue_batch", _HOST_JSON, "queues.batchSize is at most 32"),
-    Rule("host_json.durable_limits", _HOST_JSON, "durableTask concurrency below 1, or partitionCount out of 1 to 16, stops"),
+    Rule("host_json.durable_limits", _HOST_JSON, "durableTask concurrency below 1, or partitionCount not 1 to 16, stops"),
     Rule(
         "host_json.not_applied",
         _HOST_JSON,
@@ -114,7 +114,7 @@ RULES: tuple[Rule, ...] = (
     Rule("http.disconnect", _HTTP, "A client that goes away is not told to the function"),
     Rule("http.principal", _HTTP, "x-ms-client-principal is forwarded to code whoever sent it"),
     Rule(
-        "http.cors", _HTTP, "CORS by platform settings", "No CORS headers are sent: the local host serves no browser app."
+        "http.cors", _HTTP, "CORS by platform settings", "No CORS headers are sent: no browser app is served."
     ),
     Rule(
         "http.not_ready",
@@ -124,8 +124,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("http.home_page", _HTTP, "'/' is a home page; 204 with AzureWebJobsDisableHomepage"),
     Rule("service_bus.settle", _TRIGGERS, "Success completes, failure abandons; dead-lettering is the queue's"),
-    Rule("service_bus.no_auto_complete", _TRIGGERS, "autoCompleteMessages false: success settles nothing, failure abandons"),
-    Rule("service_bus.renewal", _TRIGGERS, "The lock is renewed while the function runs, up to maxAutoLockRenewalDuration"),
+    Rule("service_bus.no_auto_complete", _TRIGGERS, "autoCompleteMessages false: success settles nothing"),
+    Rule("service_bus.renewal", _TRIGGERS, "The lock is renewed up to maxAutoLockRenewalDuration"),
     Rule("service_bus.concurrency", _TRIGGERS, "At most maxConcurrentCalls messages at a time"),
     Rule("service_bus.batch", _TRIGGERS, "Batch: settled as a whole, one invocation at a time, no lock renewal"),
     Rule("service_bus.metadata", _TRIGGERS, "Message fields reach the worker's types; DeliveryCount is 1 at first"),
@@ -150,11 +150,11 @@ RULES: tuple[Rule, ...] = (
         "Blob triggers by Event Grid",
         "Refused at start: the app has none.",
     ),
-    Rule("queue.invisible", _TRIGGERS, "A storage queue message is invisible for 10 min, renewed while its function runs"),
+    Rule("queue.invisible", _TRIGGERS, "A message is invisible for 10 min, renewed while its function runs"),
     Rule("queue.poison", _TRIGGERS, "After maxDequeueCount it is moved to '<queue>-poison'"),
     Rule("queue.base64", _TRIGGERS, "Messages are base64; one that is not counts as failed"),
     Rule("timer.schedule", _TRIGGERS, "NCRONTAB with 6 fields, all of which must match; 5 are accepted; TimeSpan; UTC"),
-    Rule("timer.monitor", _TRIGGERS, "useMonitor is true by default, off below one minute; ScheduleStatus null without it"),
+    Rule("timer.monitor", _TRIGGERS, "useMonitor: default true, off below one minute; without it no status"),
     Rule("timer.catch_up", _TRIGGERS, "One catch-up run (isPastDue) for many missed ones"),
     Rule("timer.first_start", _TRIGGERS, "The first start, or a changed schedule, is never past due"),
     Rule("timer.no_overlap", _TRIGGERS, "A run that takes longer than the interval delays the next"),
@@ -205,7 +205,7 @@ RULES: tuple[Rule, ...] = (
         "The hub lies in tables, queues and blobs; versions decide who runs an instance",
         "The hub lies in memory and in the journal; versions are not compared.",
     ),
-    Rule("life.import_error", _LIFE, "An import or decorator error: no function runs; here the host stops and says why"),
+    Rule("life.import_error", _LIFE, "Import or decorator error: no function runs; the host stops and says why"),
     Rule("life.zero_functions", _LIFE, "No functions: here the host stops and says why"),
     Rule("life.runtime_missing", _LIFE, "FUNCTIONS_WORKER_RUNTIME missing: no function runs; here the host stops"),
     Rule(

@@ -5,7 +5,7 @@ The record of the last run, kept in a file where Azure keeps a blob, tells a res
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,11 @@ class TimerListener:
         if status is None:
             self._record(Status(_NEVER, self._schedule.after(now), now))
             return False
-        expected = self._schedule.after(status.updated if status.last == _NEVER else status.last)
-        if status.next != expected:
-            upcoming = self._schedule.after(now) if now > expected else expected
-            self._record(replace(status, last=_NEVER, next=upcoming))
+        since = status.updated if status.last == _NEVER else status.last
+        expected = self._schedule.after(since)
+        if status.next != expected:  # the schedule is another one
+            since = now if now > expected else since
+            self._record(Status(_NEVER, self._schedule.after(since), since))
             return False
         return now > status.next
 

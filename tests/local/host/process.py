@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -116,13 +116,17 @@ class HostProcess:
         """What a function of the `triggers` app wrote down."""
         return [one for one in self.get("/api/seen").json() if one["function"] == function]
 
-    def wait_seen(self, function: str, count: int, within_s: float = 20) -> list[dict[str, Any]]:
-        """Wait until a function has written down `count` things."""
+    def wait_until(self, condition: Callable[[], bool], within_s: float = 20) -> None:
+        """Poll until `condition()`."""
         deadline = time.monotonic() + within_s
-        while len(found := self.seen(function)) < count:
-            assert time.monotonic() < deadline, f"{function}: {found}\n{self.log[-3000:]}"
-            time.sleep(0.05)
-        return found
+        while not condition():
+            assert time.monotonic() < deadline, self.log[-3000:]
+            time.sleep(0.02)
+
+    def wait_seen(self, function: str, count: int) -> list[dict[str, Any]]:
+        """Wait until a function has written down `count` things."""
+        self.wait_until(lambda: len(self.seen(function)) >= count)
+        return self.seen(function)
 
     def stop(self) -> float:
         """SIGTERM; the seconds until the end."""

@@ -83,7 +83,7 @@ def test_settings_override(tmp_path: Path) -> None:
     options = load(tmp_path, document, settings)
     assert (options.http.route_prefix, options.function_timeout_s) == ("", 7)
     assert options.queues.max_dequeue_count == 2
-    assert options.allowed == {"other", "two"}
+    assert options.allowed == frozenset({"other", "two"})
 
 
 @rule("host_json.timeout_range")

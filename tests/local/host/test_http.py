@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -20,8 +19,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
         "AzureWebJobs_keyed_Disabled": "yes",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "2000",
     }
-    folder: Path = tmp_path_factory.mktemp("http")
-    with HostProcess(APPS / "http", folder, settings) as process:
+    with HostProcess(APPS / "http", tmp_path_factory.mktemp("http"), settings) as process:
         yield process.wait_ready()
 
 
@@ -197,8 +195,7 @@ def test_a_disabled_function_is_404_but_not_for_the_master(host: HostProcess) ->
     assert host.get("/api/off", key="the-master").status == 200
     before = host.get("/api/ran").json().count("switched_off")
     assert host.post("/admin/functions/switched_off", json_body={"input": ""}, key="the-master").status == 202
-    while host.get("/api/ran").json().count("switched_off") == before:
-        pass
+    host.wait_until(lambda: host.get("/api/ran").json().count("switched_off") == before + 1)
     assert host.get("/api/keyed", key="the-host").status == 200, "'yes' disables nothing"
 
 
@@ -209,6 +206,11 @@ def test_the_root_is_a_home_page(host: HostProcess) -> None:
     assert b"up and running" in answer.body
 
 
+def outstanding(host: HostProcess) -> int:
+    status = host.get("/admin/host/drain/status", key="the-master").json()
+    return int(status["outstandingInvocations"])
+
+
 @rule("host_json.outstanding", "http.disconnect", "host_json.unknown_keys")
 def test_too_many_requests_are_429_and_a_client_that_leaves_is_not_told(host: HostProcess) -> None:
     """The limit of 3 stands in host.json in an odd case. Two callers wait; a third goes away before its answer."""
@@ -217,17 +219,14 @@ def test_too_many_requests_are_429_and_a_client_that_leaves_is_not_told(host: Ho
         thread.start()
     leaving = http.client.HTTPConnection("127.0.0.1", host.port)
     leaving.request("GET", "/api/slow")
-    while host.get("/api/default_route").status == 200:
-        pass
+    host.wait_until(lambda: outstanding(host) == 3)
     answer = host.get("/api/default_route")
     assert (answer.status, answer.headers["X-FUNCTION-SCALEOUT"]) == (429, "1")
     leaving.close()
-    timeout = "/admin/functions/let_go"
-    assert host.post(timeout, json_body={"input": ""}, key="the-master").status == 202
+    assert host.post("/admin/functions/let_go", json_body={"input": ""}, key="the-master").status == 202
     for thread in waiting:
         thread.join()
-    while (ran := host.get("/api/ran")).status == 429 or ran.json().count("slow") < 3:
-        pass
+    host.wait_until(lambda: host.get("/api/ran").json().count("slow") == 3)
 
 
 @rule("admin.ping")
@@ -258,5 +257,4 @@ def test_a_function_is_run_by_hand(host: HostProcess) -> None:
     assert host.post(url, key="the-master").status == 400
     assert host.post("/admin/functions/nobody", json_body={"input": ""}, key="the-master").status == 404
     assert host.post(url, json_body={"input": ""}, key="the-master").status == 202
-    while "by_hand False" not in host.get("/api/ran").json():
-        pass
+    host.wait_until(lambda: "by_hand False" in host.get("/api/ran").json())

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 
 import azure.functions as func
 
@@ -103,9 +102,7 @@ def what_ran(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="slow", methods=["GET"])
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
-    started = time.monotonic()
-    while not release.is_set() and time.monotonic() - started < 20:
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(release.wait, 20)
     ran.append("slow")
     return reply(function="slow")
 
