@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from shared.records import chain, paging, verification
 from shared.records.chain import EntryKind, LedgerEntry, StoredEntry
@@ -47,6 +48,7 @@ class Ledger:
         self._tables = tables
         self._jitter = jitter
         self._sleep = sleep
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def append(self, entry: LedgerEntry) -> StoredEntry:
         """The entry in its place; if its id is in its endpoint's day already, what is stored there, unchanged.
@@ -57,20 +59,14 @@ class Ledger:
             CorruptRow, SchemaTooNew: the head or the stored entry cannot be read.
         """
         partition = chain.partition_key(entry.day, entry.endpoint_key)
-        for attempt in range(_APPEND_ATTEMPTS):
-            if attempt:
-                await self._sleep(self._jitter() * min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt))
-            stored, head = await asyncio.gather(
-                self._stored(partition, entry.id), self._table.get(partition, chain.HEAD_ROW)
-            )
-            if stored is not None:
-                return stored
-            rows = chain.next_rows(chain.read_head(head), entry)
-            try:
-                await self._table.write_together(rows)
-            except (Conflict, AnswerLost):
-                continue  # the next look tells whether it arrived
-            return chain.read_entry(rows[0])
+        # Appenders of one process take turns; only those of other processes are left to overtake each other.
+        turn = self._turns.setdefault(partition, asyncio.Lock())
+        async with turn:
+            for attempt in range(_APPEND_ATTEMPTS):
+                if attempt:
+                    await self._sleep(self._jitter() * min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt))
+                if (stored := await self._try_append(partition, entry)) is not None:
+                    return stored
         raise Conflict(f"entry {entry.id}: overtaken {_APPEND_ATTEMPTS} times; verify {entry.day} of the ledger")
 
     async def get(self, entry_id: str) -> StoredEntry | None:
@@ -133,6 +129,20 @@ class Ledger:
     @property
     def _table(self) -> "Table":
         return self._tables.table(TABLE)
+
+    async def _try_append(self, partition: str, entry: LedgerEntry) -> StoredEntry | None:
+        """The entry in its place, None if another appender was first."""
+        stored, head = await asyncio.gather(
+            self._stored(partition, entry.id), self._table.get(partition, chain.HEAD_ROW)
+        )
+        if stored is not None:
+            return stored
+        rows = chain.next_rows(chain.read_head(head), entry)
+        try:
+            await self._table.write_together(rows)
+        except (Conflict, AnswerLost):
+            return None  # the next look tells whether it arrived all the same
+        return chain.read_entry(rows[0])
 
     async def _stored(self, partition: str, entry_id: str) -> StoredEntry | None:
         index = await self._table.get(partition, chain.index_row(entry_id))
