@@ -181,9 +181,10 @@ async def test_a_refused_version_is_still_refused_after_the_source_failed(
             file.write(text)
         watch.advance(15)
         await cache.current()
+        assert cache.refused is not None
+        assert (cache.refused.etag is None) == (text is None), "what is wrong now goes before what was wrong earlier"
 
     assert cache.refused is not None
-    assert cache.refused.etag is not None
     assert cache.refused.at == START + timedelta(seconds=15)
 
 

