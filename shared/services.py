@@ -4,6 +4,7 @@ Imports are inside the functions on purpose: a function app is imported at every
 more than all the rest.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ class Services:
 
 def build(settings: Settings, now: Now) -> Services:
     """All parts, wired. Opens no connection: each client connects on its first request."""
+    logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs log every request's headers at INFO
     from shared.estate.arm import Arm
     from shared.estate.identity import make_credential
     from shared.estate.reader import make_reader

@@ -52,6 +52,7 @@ class ScalingMemory:
     depth_slope_per_s: float = 0.0
     busy_since: datetime | None = None
     completions_at: datetime | None = None
+    ready_at_sample: int | None = None
     ready: int | None = None
     changed_at: datetime | None = None
     grown_at: datetime | None = None

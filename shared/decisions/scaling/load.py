@@ -7,7 +7,8 @@ from datetime import datetime
 from shared.domain import Fresh, Missing, ScalingMemory, ScalingSnapshot
 from shared.policy.models import LearnedRate, Scaling
 
-# A difference of two depths is noisy: it is smoothed over about this long.
+# A difference of two depths is noisy: it is smoothed over this share of the promise, and no longer than this.
+SLOPE_SMOOTHING_SHARE = 0.25
 SLOPE_SMOOTHING_S = 30.0
 # Between two looks further apart than this the depth tells nothing of a rate; a smaller rate than this is none.
 SLOPE_FORGOTTEN_S = 120.0
@@ -42,8 +43,8 @@ def read_load(
     if snapshot.ordered is not None:
         capacity = snapshot.ordered
     ready = _ready(snapshot, memory, policy, capacity, now)
-    memory = _with_readiness(_with_depth(memory, depth, snapshot.taken_at), ready, capacity, now)
-    memory = _with_service_rate(memory, snapshot, policy, depth, ready)
+    memory = _with_readiness(_with_depth(memory, policy, depth, snapshot.taken_at), ready, capacity, now)
+    memory = _with_service_rate(memory, snapshot, policy, depth, ready, capacity)
     service_rate = memory.service_rate_per_s or prior_service_rate(policy)
     completions = snapshot.completions_per_s.value if isinstance(snapshot.completions_per_s, Fresh) else None
     return (
@@ -83,7 +84,7 @@ def _ready(snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, ca
     return capacity if arrived else min(memory.grown_from, capacity)
 
 
-def _with_depth(memory: ScalingMemory, depth: float, at: datetime) -> ScalingMemory:
+def _with_depth(memory: ScalingMemory, policy: Scaling, depth: float, at: datetime) -> ScalingMemory:
     if depth == 0 and memory.depth == 0 and memory.depth_slope_per_s == 0:
         return memory  # idle: nothing to learn, so nothing to write
     slope = memory.depth_slope_per_s
@@ -91,7 +92,8 @@ def _with_depth(memory: ScalingMemory, depth: float, at: datetime) -> ScalingMem
     if memory.depth is None or elapsed_s > SLOPE_FORGOTTEN_S:
         slope = 0.0
     elif elapsed_s > 0:
-        weight = elapsed_s / (elapsed_s + SLOPE_SMOOTHING_S)
+        smoothing_s = min(SLOPE_SMOOTHING_S, SLOPE_SMOOTHING_SHARE * policy.drain_within_s)
+        weight = elapsed_s / (elapsed_s + smoothing_s)
         slope += weight * ((depth - memory.depth) / elapsed_s - slope)
     if abs(slope) < SLOPE_NOISE_PER_S:
         slope = 0.0
@@ -106,15 +108,16 @@ def _with_readiness(memory: ScalingMemory, ready: int, capacity: int, now: datet
 
 
 def _with_service_rate(
-    memory: ScalingMemory, snapshot: ScalingSnapshot, policy: Scaling, depth: float, ready: int
+    memory: ScalingMemory, snapshot: ScalingSnapshot, policy: Scaling, depth: float, ready: int, capacity: int
 ) -> ScalingMemory:
-    """Learn from each new minute of completions in which every ready instance had work."""
+    """Learn from a minute of completions in which every instance had work, and as many were ready as in the one before."""
     sample = snapshot.completions_per_s
     idle = memory.busy_since is None
     if idle or not isinstance(sample, Fresh) or sample.at == memory.completions_at:
         return memory
-    seen = replace(memory, completions_at=sample.at)
-    saturated = memory.busy_since is not None and memory.busy_since < sample.at and depth > ready
+    seen = replace(memory, completions_at=sample.at, ready_at_sample=ready)
+    steady = ready == capacity == memory.ready_at_sample
+    saturated = steady and memory.busy_since is not None and memory.busy_since < sample.at and depth > ready
     if not isinstance(policy.service_rate, LearnedRate) or not saturated or sample.value <= 0 or ready < 1:
         return seen
     observed = sample.value / ready

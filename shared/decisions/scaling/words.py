@@ -96,7 +96,7 @@ def waiting_to_shrink(load: Load, policy: "Scaling", memory: ScalingMemory) -> s
 
 def less_suffices(load: Load, policy: "Scaling", to: int) -> str:
     return (
-        f"{_situation(load)}: for {_time(policy.scale_in_hold_s)} no more than {_instances(to)} were needed to keep "
+        f"{_situation(load)}: for {_time(policy.scale_in_hold_s)} {_instances(to)} would have kept "
         f"the promise of {_time(policy.drain_within_s)}."
     )
 
@@ -105,8 +105,8 @@ def _situation(load: Load) -> str:
     pending = load.capacity - load.ready
     coming = f" (and {pending} pending, expected in {_time(load.pending_in_s)})" if pending > 0 else ""
     return (
-        f"{load.depth:.0f} messages wait, {load.arrivals_per_s:.2f}/s arrive, {_instances(load.ready)}{coming} serve "
-        f"{load.service_rate_per_s * load.ready:.2f}/s"
+        f"{load.depth:.0f} messages wait, {load.arrivals_per_s:.2f}/s arrive, {_instances(load.ready)}{coming} can "
+        f"serve {load.service_rate_per_s * load.ready:.2f}/s"
     )
 
 

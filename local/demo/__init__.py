@@ -1,0 +1,1 @@
+"""The main job, watched: a queue fills, one endpoint is scaled, the change is verified and explained."""
