@@ -13,7 +13,7 @@ from local.cloud.estate.resources import Resource
 
 @dataclass(frozen=True)
 class Answered:
-    """One series: its dimensions, and (time, value) of every point that has one; `empty` are the times of the others."""
+    """One series: its dimensions, (time, value) of each point that has one; `empty` are the times of the others."""
 
     dimensions: dict[str, str]
     values: list[tuple[datetime, float]]

@@ -61,13 +61,13 @@ async def test_deployment_patch_answer(arm: ArmClient, clock: VirtualClock, clou
 
 
 async def test_deployment_get_during_update(arm: ArmClient, clock: VirtualClock, cloud: Cloud) -> None:
-    for value, shown in (("old_capacity", 2), ("new_capacity", 6)):
+    for value in ("old_capacity", "new_capacity"):
         cloud.assumptions["deployment.get_during_update"] = value
         capacity = (await arm.get(BLUE))["sku"]["capacity"]
         await scale(arm, capacity + 3)
         assert (await arm.get(BLUE))["sku"]["capacity"] == capacity + 3 * (value == "new_capacity")
         await clock.advance(COLD_START_S)
-        assert (await arm.get(BLUE))["sku"]["capacity"] == capacity + 3, shown
+        assert (await arm.get(BLUE))["sku"]["capacity"] == capacity + 3
 
 
 async def test_deployment_get_lag_s(arm: ArmClient, clock: VirtualClock, cloud: Cloud) -> None:

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from local.cloud import Cloud
 from local.cloud.rights import Rights
 from tests.local.cloud.clients import ArmClient
 from tests.local.cloud.conftest import BLUE, ENDPOINT, NAMESPACE, ROLES, StartCloud
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
 
 
 async def test_infra_roles_grant_scaling_and_refuse_traffic(start_cloud: StartCloud) -> None:
