@@ -110,7 +110,7 @@ def _with_readiness(memory: ScalingMemory, ready: int, capacity: int, now: datet
 def _with_service_rate(
     memory: ScalingMemory, snapshot: ScalingSnapshot, policy: Scaling, depth: float, ready: int, capacity: int
 ) -> ScalingMemory:
-    """Learn from a minute of completions in which every instance had work, and as many were ready as in the one before."""
+    """Learn from a minute of completions in which all instances had work and were as many as in the one before."""
     sample = snapshot.completions_per_s
     idle = memory.busy_since is None
     if idle or not isinstance(sample, Fresh) or sample.at == memory.completions_at:
