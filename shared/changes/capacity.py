@@ -28,7 +28,7 @@ POLL_WAIT_S: Final = 5.0
 
 _SUCCEEDED: Final = frozenset({"succeeded", "completed"})
 _FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
-_NO_WORD_ON_THE_OPERATION: Final = frozenset({401, 403, 404})
+_NO_WORD_ON_THE_OPERATION: Final = frozenset({401, 403, 404, 408})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """The URL tells nothing of the operation (any more): read the deployment instead."""
+    """The URL tells nothing of the operation, now or any more: read the deployment instead."""
 
     reason: str
 
@@ -121,14 +121,13 @@ async def poll(arm: Arm, status_url: str) -> Progress:
     """Ask once how the operation is doing.
 
     The body's `status` and `error.code` tell, whatever the HTTP status; a result URL (Location) has no `status`: 202 is
-    running, any other success is done. An error of the poll itself (5xx, throttling, no answer) tells nothing: Running.
+    running, any other success is done. Throttling is Running; an error of the poll itself (5xx, no answer) is Lost,
+    because a URL that fails for good must not keep an action open for ever.
     """
     try:
         reply = await arm.get_url(status_url)
-    except ForeignUrl as failure:
+    except (ForeignUrl, ArmUnreachable) as failure:
         return Lost(reason=str(failure))
-    except ArmUnreachable:
-        return Running(retry_after_s=POLL_WAIT_S)
     except ArmError as error:
         return _progress_of_error(error)
     told = _progress_told(reply.body, reply.retry_after_s)
@@ -185,9 +184,9 @@ def _progress_told(body: Mapping[str, Any], retry_after_s: float | None) -> Prog
 def _progress_of_error(error: ArmError) -> Progress:
     """An answer of 300 or more: about the operation if its body has a final `status`, or is a refusal with a code."""
     final = str(error.body.get("status") or "").lower() in _FAILED
-    if not final and (isinstance(error, ArmThrottled) or error.status >= 500 or error.status == 408):
+    if not final and isinstance(error, ArmThrottled):
         return Running(retry_after_s=_wait_s(error.retry_after_s, POLL_WAIT_S))
-    if not final and (error.status in _NO_WORD_ON_THE_OPERATION or not error.body.get("error")):
+    if not final and (error.status in _NO_WORD_ON_THE_OPERATION or error.status >= 500 or not error.body.get("error")):
         return Lost(reason=str(error))
     return _progress_told(error.body, error.retry_after_s) or Lost(reason=str(error))
 

@@ -1,0 +1,5 @@
+"""The running local Azure of these tests."""
+
+from tests.estate.conftest import azure
+
+__all__ = ["azure"]
