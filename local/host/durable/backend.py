@@ -61,7 +61,7 @@ class LocalBackend(ClockedBackend):
     def busy(self) -> bool:
         """Whether work is queued or in flight. Armed timers, delayed signals and scheduled starts are not work."""
         with self._lock:
-            return bool(
+            return not self._shutdown_event.is_set() and bool(
                 self._orchestration_queue
                 or self._orchestration_in_flight
                 or self._hub.activities

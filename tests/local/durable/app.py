@@ -82,10 +82,10 @@ def broken(ctx: task.OrchestrationContext, _: None) -> Any:
 def everything(ctx: task.OrchestrationContext, n: int) -> Any:
     """One of each kind of work that a killed host must resume; `n` is added to the ledger four times."""
     yield ctx.call_activity("slow", input=n)
-    yield ctx.create_timer(timedelta(seconds=0.3))
+    yield ctx.create_timer(timedelta(seconds=0.1))
     yield task.when_all([ctx.call_sub_orchestrator("part", input=n) for _ in range(2)])
     yield ctx.call_entity(LEDGER, "add", n)
-    ctx.signal_entity(LEDGER, "add", n, signal_time=ctx.current_utc_datetime + timedelta(seconds=0.3))
+    ctx.signal_entity(LEDGER, "add", n, signal_time=ctx.current_utc_datetime + timedelta(seconds=0.1))
     return n
 
 
@@ -116,13 +116,18 @@ async def gated(x: int) -> int:
     return x
 
 
+def note_start(x: int) -> None:
+    """Tell the test that kills this process how far it is."""
+    path = os.environ.get("DURABLE_TEST_STARTED")
+    if path:
+        with Path(path).open("a") as file:
+            file.write(f"{x}\n")
+
+
 @app.activity_trigger(input_name="x")
 async def slow(x: int) -> int:
-    started = os.environ.get("DURABLE_TEST_STARTED")
-    if started:
-        with Path(started).open("a") as file:
-            file.write(f"{x}\n")
-    await asyncio.sleep(0.2)
+    note_start(x)
+    await asyncio.sleep(0.05)
     return x
 
 
@@ -138,25 +143,22 @@ def ledger(ctx: EntityContext, amount: Any) -> Any:
     return total
 
 
-FUNCTIONS = app.get_functions()  # the SDK allows this once
+FUNCTIONS = {
+    str(function.get_function_name()): function for function in app.get_functions()
+}  # the SDK allows this once
 
 
-def _loaded(builder: Any, disabled: Iterable[str]) -> LoadedFunction:
-    bindings = [binding.get_dict_repr() for binding in builder.get_bindings()]
-    trigger = builder.get_trigger().get_dict_repr()
-    return LoadedFunction(
-        builder.get_function_name(), trigger["type"], trigger, bindings, builder.get_function_name() in disabled
-    )
+def _loaded(name: str, function: Any, disabled: Iterable[str]) -> LoadedFunction:
+    bindings = [binding.get_dict_repr() for binding in function.get_bindings()]
+    trigger = function.get_trigger().get_dict_repr()
+    return LoadedFunction(name, trigger["type"], trigger, bindings, name in disabled)
 
 
 class AppInvoker:
     """`FunctionInvoker` over the app above. `before` is awaited ahead of each invocation, and may raise."""
 
     def __init__(self, disabled: Iterable[str] = ()) -> None:
-        self.functions = {f.get_function_name(): _loaded(f, disabled) for f in FUNCTIONS}
-        self._callables: dict[str, Callable[..., Any]] = {
-            f.get_function_name(): f.get_user_function() for f in FUNCTIONS
-        }
+        self.functions = {name: _loaded(name, function, disabled) for name, function in FUNCTIONS.items()}
         self.calls: list[str] = []
         self.before: Callable[[LoadedFunction, str], Any] | None = None
 
@@ -170,7 +172,7 @@ class AppInvoker:
             raise FunctionFailed.from_worker(f"{type(error).__name__}: {error}", traceback.format_exc()) from error
 
     async def _run(self, function: LoadedFunction, text: str) -> str | None:
-        user_function = self._callables[function.name]
+        user_function = FUNCTIONS[function.name].get_user_function()
         if function.kind != "activityTrigger":
             result: str = await user_function(**{function.trigger["name"]: text})
             return result

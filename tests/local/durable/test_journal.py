@@ -1,0 +1,210 @@
+"""A host that dies at any moment resumes what was in flight, and nothing happens twice that must not."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from durabletask.client import OrchestrationStatus
+
+from local.clock import RealClock, VirtualClock
+from local.host.durable.extension import DurableExtension
+from local.host.durable.journal import Journal, JournalError
+from local.host.functions import LoadedFunction
+from tests.local.durable.app import LEDGER, AppInvoker
+from tests.local.durable.conftest import START, Running
+
+INSTANCES = 20
+ROOT = Path(__file__).parents[3]
+
+
+async def launched(journal: Path, clock: VirtualClock) -> Running:
+    invoker = AppInvoker()
+    extension = DurableExtension(invoker, clock, journal=journal, options={})
+    await extension.start()
+    clock.add_busy_probe(extension.busy)
+    return Running(extension, invoker, clock)
+
+
+async def serve(journal: Path) -> None:
+    """The process that is killed: starts the orchestrations that are not there yet, and runs until they are done."""
+    extension = DurableExtension(AppInvoker(), RealClock(), journal=journal, options={})
+    await extension.start()
+    known = {state.instance_id for state in await extension.client.get_all_orchestration_states()}
+    for n in range(INSTANCES):
+        if str(n) not in known:
+            await extension.client.schedule_new_orchestration("everything", input=n, instance_id=str(n))
+    while not await done(extension):  # noqa: ASYNC110 - looks from outside, as a client does
+        await asyncio.sleep(0.05)
+    await extension.stop()
+
+
+async def done(extension: DurableExtension) -> bool:
+    states = [await extension.client.get_orchestration_state(str(n)) for n in range(INSTANCES)]
+    entity = await extension.client.get_entity(LEDGER)
+    total = int(entity.get_state() or "0") if entity else 0
+    finished = all(state is not None and state.runtime_status is not OrchestrationStatus.RUNNING for state in states)
+    return finished and total >= expected_total()
+
+
+def expected_total() -> int:
+    """Each orchestration adds its number four times: two children, a call, a delayed signal."""
+    return 4 * sum(range(INSTANCES))
+
+
+def process(journal: Path, started: Path) -> subprocess.Popen[bytes]:
+    command = (
+        f"import asyncio, pathlib; from {__name__} import serve; asyncio.run(serve(pathlib.Path({str(journal)!r})))"
+    )
+    environment = {**os.environ, "DURABLE_TEST_STARTED": str(started), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+
+
+def wait_for_lines(path: Path, count: int, running: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or len(path.read_text().splitlines()) < count:
+        assert running.poll() is None, running.stderr.read().decode() if running.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("started_activities", [5, 22, 45])
+async def test_killed_in_the_middle_of_everything_it_ends_as_if_it_had_not_been(
+    tmp_path: Path, started_activities: int
+) -> None:
+    """At 5, 22 and 45 activities begun: while they start, with timers armed, and with children and entities at work."""
+    journal, started = tmp_path / "hub.db", tmp_path / "started"
+    victim = process(journal, started)
+    wait_for_lines(started, started_activities, victim)
+    victim.send_signal(signal.SIGKILL)
+    victim.communicate()
+    survivor = process(journal, started)
+    _, errors = survivor.communicate(timeout=60)
+    assert survivor.returncode == 0, errors.decode()
+
+    clock = VirtualClock(START)
+    running = await launched(journal, clock)
+    states = [await running.state(str(n)) for n in range(INSTANCES)]
+    entity = await running.extension.client.get_entity(LEDGER)
+    await running.extension.stop()
+    assert [state.get_output() for state in states] == list(range(INSTANCES))
+    assert entity is not None
+    assert entity.get_state() == str(expected_total())
+
+
+async def test_timers_starts_and_signals_outlive_the_host(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+    nap = await first.start("nap", 12)
+    late = await first.start("chain", 3, start_at=START + timedelta(hours=6))
+    await first.extension.client.signal_entity(LEDGER, "add", 5, signal_time=START + timedelta(hours=6))
+    waiting = await first.start("wait")
+    await clock.settle()
+    await first.extension.stop()
+
+    second = await launched(tmp_path / "hub.db", clock)
+    await clock.advance(6 * 3600 - 1)
+    assert (await second.state(late)).runtime_status is OrchestrationStatus.PENDING
+    assert await second.extension.client.get_entity(LEDGER) is None
+    await clock.advance(1)
+    assert (await second.state(late)).get_output() == 12
+    assert (await second.state(waiting)).get_custom_status() == "waiting"
+    await second.extension.client.raise_orchestration_event(waiting, "go", data="now")
+    await clock.advance(6 * 3600)
+    assert (await second.state(nap)).get_output()[1] == "2031-05-02T00:00:00"
+    assert (await second.state(waiting)).get_output() == "now"
+    entity = await second.extension.client.get_entity(LEDGER)
+    assert entity is not None
+    assert entity.get_state() == "5"
+    await second.extension.stop()
+
+
+async def test_what_came_due_while_the_host_was_down_happens_at_its_start(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+    nap = await first.start("nap", 12)
+    late = await first.start("chain", 3, start_at=START + timedelta(hours=6))
+    await clock.settle()
+    await first.extension.stop()
+    await clock.advance(24 * 3600)
+
+    second = await launched(tmp_path / "hub.db", clock)
+    await clock.advance(0)
+    assert (await second.state(late)).get_output() == 12
+    assert (await second.state(nap)).get_output()[1] == "2031-05-02T12:00:00"
+    await second.extension.stop()
+
+
+async def test_an_activity_that_was_running_runs_again_and_counts_once(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+
+    began = asyncio.Event()
+
+    async def hang(function: LoadedFunction, _: str) -> None:
+        if function.name == "double":
+            began.set()
+            await asyncio.Event().wait()
+
+    first.invoker.before = hang
+    instance_id = await first.start("chain", 3)
+    await began.wait()
+    await first.extension.stop()
+
+    second = await launched(tmp_path / "hub.db", clock)
+    await clock.settle()
+    assert (await second.state(instance_id)).get_output() == 12
+    assert second.invoker.calls.count("double") == 2
+    await second.extension.stop()
+
+
+async def test_what_is_purged_is_gone_and_the_file_does_not_keep_it(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+    for n in range(5):
+        await first.run("everything", n, instance_id=str(n))
+    await clock.advance(10)
+    for n in range(5):
+        await first.extension.client.purge_orchestration(str(n))
+    await first.extension.stop()
+    journal = Journal(tmp_path / "hub.db")
+    hub = journal.hub()
+    journal.close()
+    assert {entity.serialized_state for entity in hub.entities.values()} == {str(4 * 10)}
+    assert not (hub.activities or hub.timers or hub.signals or hub.children or hub.starts)
+    assert {key for key in hub.instances if key.isdigit()} == set()
+
+
+def test_a_second_host_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "hub.db")
+    with pytest.raises(JournalError, match="Is another host running on it"):
+        Journal(tmp_path / "hub.db")
+    journal.close()
+
+
+def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "hub.db")
+    journal._db.execute("UPDATE about SET layout = '0, durabletask 1.0.0'")
+    journal.close()
+    with pytest.raises(JournalError, match=r"has layout '0, durabletask 1.0.0'"):
+        Journal(tmp_path / "hub.db")
+
+
+def test_what_cannot_be_saved_is_not_acknowledged(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "hub.db")
+    hub = journal.hub()
+    hub.generations["a"] = 1
+    journal._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(Exception, match="readonly"):
+        journal.save()
+    journal._db.execute("PRAGMA query_only = OFF")
+    journal.save()
+    journal.close()
+    again = Journal(tmp_path / "hub.db")
+    assert again.hub().generations == {"a": 1}
+    again.close()
