@@ -103,7 +103,8 @@ class Control:
         person = Principal(asked.get("principal", "a-person@watchkeeper.example"), "", "User")
         url = f"https://{ARM_HOST}{asked['id']}?api-version={ML_API_VERSION}"
         reply = await self.front_door.perform(asked.get("method", "PATCH"), url, asked["body"], person)
-        return web.json_response({"status": reply.status, "body": reply.body, "headers": reply.headers})
+        body = json.loads(reply.body) if reply.body else None
+        return web.json_response({"status": reply.status, "body": body, "headers": reply.headers})
 
     async def set_outcome(self, request: web.Request) -> web.Response:
         """How the next operation of a deployment ends: {"id": ..., "kind": "error" | "never", "code": ..., ...}"""

@@ -13,14 +13,28 @@ from local.activity import Activity
 from local.clock import Clock
 from local.cloud.arm_errors import ArmError, forbidden
 from local.cloud.estate import Estate
-from local.cloud.faults import Fault, Faults
+from local.cloud.faults import Faults
 from local.cloud.identity import ManagedIdentity
 from local.cloud.request_log import RequestLog, RequestRecord
 from local.cloud.rights import Rights
-from local.cloud.routing import CHANGING_METHODS, NOBODY, Call, Principal, Registry, Reply, Route, check_api_version
+from local.cloud.routing import (
+    CHANGING_METHODS,
+    NOBODY,
+    Call,
+    Principal,
+    Registry,
+    Reply,
+    Route,
+    check_api_version,
+    encoded,
+)
 from local.cloud.throttling import ArmThrottle
 
 LOGGED_BODY_BYTES = 20_000
+
+
+class _WithheldError(Exception):
+    """A fault says that the caller gets no answer."""
 
 
 @dataclass(kw_only=True)
@@ -49,10 +63,11 @@ class FrontDoor:
                 body=await request.read(),
                 at=self.clock.now(),
             )
-            reply = await self._answer(call)
-        if reply is None:
-            return _hang_up(request)
-        return _response(reply)
+            try:
+                reply = await self._answer(call, self._record(call))
+            except _WithheldError:
+                return _hang_up(request)
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     async def perform(self, method: str, url: str, body: Any, principal: Principal) -> Reply:
         """Carry out a request as somebody else, past tokens, rights and throttles: a person's change in the portal."""
@@ -67,34 +82,32 @@ class FrontDoor:
         record.status = reply.status
         return reply
 
-    async def _answer(self, call: Call) -> Reply | None:
-        """The reply, or None if it is withheld."""
-        record = self._record(call)
-        reply: Reply | None = None
-        fault = self.faults.match(call, "before")
-        if fault is not None:
-            await self._meet(fault, call, record)
-            reply = fault.reply()
-        withheld = fault is not None and fault.withhold != "no"
-        if reply is None and not withheld:
+    async def _answer(self, call: Call, record: RequestRecord) -> Reply:
+        reply = await self._trouble("before", call, record)
+        if reply is None:
             reply = await self._effect(call, record)
-            fault = self.faults.match(call, "after")
-            if fault is not None:
-                await self._meet(fault, call, record)
-                reply = fault.reply() or reply
-                withheld = fault.withhold != "no"
-        if withheld:
-            return None
-        record.status = reply.status if reply is not None else None
-        return reply
+            reply = await self._trouble("after", call, record) or reply
+        record.status = reply.status
+        return encoded(reply)
 
-    async def _meet(self, fault: Fault, call: Call, record: RequestRecord) -> None:
-        record.fault = fault.name
+    async def _trouble(self, when: str, call: Call, record: RequestRecord) -> Reply | None:
+        """Meet the fault that matches, if one does; its reply, if it has one.
+
+        Raises:
+            _WithheldError: the caller gets no answer.
+        """
+        fault = self.faults.match(call, when)
+        if fault is None:
+            return None
+        record.faults.append(fault.name)
         await fault.hit(call)
         if fault.delay_s:
             await self.activity.sleep(fault.delay_s)
         if fault.withhold == "hang":
             await self.activity.uncounted(fault.wait_for_release())
+        if fault.withhold != "no":
+            raise _WithheldError
+        return fault.reply()
 
     async def _effect(self, call: Call, record: RequestRecord) -> Reply:
         """What the service answers, errors included."""
@@ -102,7 +115,7 @@ class FrontDoor:
         try:
             reply = await self._dispatch(call, headers)
         except ArmError as error:
-            reply = Reply(error.status, error.body(), error.headers)
+            reply = encoded(Reply(error.status, error.body(), error.headers))
         reply.headers = headers | reply.headers
         record.principal = call.principal.object_id
         record.effect_status = reply.status
@@ -115,16 +128,16 @@ class FrontDoor:
             call.principal = self.identity.authenticate(call, route.audiences)
             if route.arm_throttled:
                 subscription = call.params.get("subscription", "tenant")
-                headers |= self.throttle.admit(subscription, call.principal.object_id, call.method, call.at)
+                headers |= self.throttle.admit(subscription, call.principal.object_id, call.method, self.clock.now())
             self._authorise(route, call)
         if inspect.iscoroutinefunction(route.handler):
             # The workload, which serves it on its own time, counts itself.
-            reply: Reply = await self.activity.uncounted(route.handler(call))
-            return reply
+            return encoded(await self.activity.uncounted(route.handler(call)))
         with self.estate.lock:
-            result = route.handler(call)
-        assert isinstance(result, Reply)
-        return result
+            reply = route.handler(call)
+            assert isinstance(reply, Reply)
+            # Within the lock, because the reply may hold a document of the estate itself.
+            return encoded(reply)
 
     def _authorise(self, route: Route, call: Call) -> None:
         if route.action and not self.rights.allow(route.action, data=route.data):
@@ -154,14 +167,6 @@ def _logged_body(call: Call) -> Any:
         return json.loads(call.body)
     except ValueError:
         return call.body.decode("utf-8", "replace")
-
-
-def _response(reply: Reply) -> web.Response:
-    if reply.body is None:
-        return web.Response(status=reply.status, headers=reply.headers)
-    if isinstance(reply.body, bytes):
-        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
-    return web.json_response(reply.body, status=reply.status, headers=reply.headers)
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ class RequestRecord:
     principal: str = ""
     status: int | None = None
     effect_status: int | None = None
-    fault: str = ""
+    faults: list[str] = field(default_factory=list)
 
     @property
     def accepted(self) -> bool:

@@ -69,6 +69,14 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def encoded(reply: Reply) -> Reply:
+    """The reply with its body as bytes."""
+    if reply.body is None or isinstance(reply.body, bytes):
+        return reply
+    headers = {"Content-Type": "application/json; charset=utf-8"} | reply.headers
+    return Reply(reply.status, json.dumps(reply.body).encode(), headers)
+
+
 Handler = Callable[[Call], Reply | Awaitable[Reply]]
 
 

@@ -38,10 +38,11 @@ async def query_batch(
             aggregations=[aggregation],
             **options,
         )
-    return [
-        [_answered(series, aggregation.lower(), result.granularity) for series in result.metrics[metric].timeseries]
-        for result in results
-    ]
+    answers = []
+    for result in results:
+        (found,) = [each for each in result.metrics if each.name == metric]
+        answers.append([_answered(series, aggregation.lower(), result.granularity) for series in found.timeseries])
+    return answers
 
 
 async def query(cloud: Cloud, resource_id: str, metric: str, aggregation: str, **options: Any) -> list[Answered]:

@@ -41,7 +41,7 @@ async def test_an_error_after_the_effect(arm: ArmClient, cloud: Cloud) -> None:
     assert (await arm.send("PATCH", BLUE, SCALE)).status_code == 500
     assert len(cloud.instances(BLUE)) == 5
     assert effects(cloud) == [(202, 500)]
-    assert cloud.mutations()[0].fault == fault.name
+    assert cloud.mutations()[0].faults == [fault.name]
 
 
 @pytest.mark.parametrize(("when", "instances"), [("before", 2), ("after", 5)])

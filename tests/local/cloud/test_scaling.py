@@ -1,11 +1,13 @@
 """A PATCH of sku.capacity from the request to the instances, through a real client."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.clock import VirtualClock
-from local.cloud import Cloud, Outcome
+from local.clock import RealClock, VirtualClock
+from local.cloud import Cloud, Estate, Outcome
 from local.cloud.estate import Deployment
 from tests.local.cloud.clients import ArmClient
 from tests.local.cloud.conftest import BLUE, COLD_START_S, DESCRIPTION, ENDPOINT, StartCloud
@@ -204,3 +206,27 @@ async def test_a_kubernetes_deployment_takes_no_quota(start_cloud: StartCloud, c
         await arm.send("PATCH", BLUE, scale_to(9))
         await clock.advance(COLD_START_S)
         assert await states(arm) == ("Succeeded", 9)
+
+
+async def test_in_real_time_the_clocks_thread_carries_changes_out(
+    all_rights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Cloud(RealClock(), Estate.from_dict(DESCRIPTION), roles=all_rights)
+    cloud.estate.deployment(BLUE).cold_start_s = 0.3
+    cloud.lifecycle.shortest_operation_s = 0.1
+    await cloud.start()
+    try:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        cloud.trust_in_this_process()
+        async with ArmClient() as arm:
+            accepted = await arm.send("PATCH", BLUE, scale_to(4))
+            for _ in range(100):
+                ended = await arm.send("GET", accepted.headers["Location"])
+                if ended.status_code == 200:
+                    break
+                await asyncio.sleep(0.05)
+            assert await states(arm) == ("Succeeded", 4)
+    finally:
+        await cloud.stop()
+    assert not cloud.busy()
