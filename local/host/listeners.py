@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 from local.clock import Clock
@@ -30,8 +30,41 @@ class Listener(Protocol):
         ...
 
     def busy(self) -> bool:
-        """True while it does something that does not wait for the clock."""
+        """True while it works without waiting for the clock; an invocation is counted by the runtime."""
         ...
+
+
+class Work:
+    """Counts what is done without waiting for the clock, so that a virtual clock does not move meanwhile."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def begin(self) -> None:
+        self._count += 1
+
+    def end(self) -> None:
+        self._count -= 1
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    @contextlib.contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Within counted work: another part, which counts for itself, goes on with it."""
+        self.end()
+        try:
+            yield
+        finally:
+            self.begin()
 
 
 class TaskSet:

@@ -42,7 +42,7 @@ RULES: tuple[Rule, ...] = (
         "metadata.unknown_binding",
         _METADATA,
         "A binding type unknown to the bundle fails its function only",
-        "A trigger or binding that is not implemented stops the host: without it the app would only look as if it worked.",
+        "One that is not implemented stops the host: without it the app would only look as if it worked.",
     ),
     Rule("metadata.listener_retried", _METADATA, "A listener that cannot start is retried after 2 s to 2 min"),
     Rule("metadata.bad_template_stops", _METADATA, "A route template that cannot be parsed stops everything"),
@@ -74,7 +74,7 @@ RULES: tuple[Rule, ...] = (
     Rule("host_json.concurrent_requests", _HOST_JSON, "http.maxConcurrentRequests run at a time, the rest waits"),
     Rule("host_json.batch_wait", _HOST_JSON, "serviceBus.maxBatchWaitTime above 2:30 stops the host"),
     Rule("host_json.queue_batch", _HOST_JSON, "queues.batchSize is at most 32"),
-    Rule("host_json.durable_limits", _HOST_JSON, "durableTask concurrency below 1, or partitionCount not 1 to 16, stops"),
+    Rule("host_json.durable_limits", _HOST_JSON, "Durable concurrency below 1, or partitionCount not 1 to 16, stops"),
     Rule(
         "host_json.not_applied",
         _HOST_JSON,

@@ -17,7 +17,7 @@ from local.clock import Clock
 from local.host import service_bus_messages
 from local.host.functions import FunctionFailed, LoadedFunction
 from local.host.host_json import ServiceBusOptions
-from local.host.listeners import TaskSet
+from local.host.listeners import TaskSet, Work
 from local.host.runtime import Runtime, TriggerData
 from local.host.settings import UnresolvedSettingError, find_connection, is_true
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 DEFAULT_CONNECTION = "ServiceBus"
 # One receive call; also how long a stop may wait for one. A message that comes right after it waits in the client.
 _RECEIVE_S = 0.5
+_BATCH_WAIT_S = 0.05
 _RENEW_BEFORE_S = 10.0
 
 
@@ -73,6 +74,7 @@ class ServiceBusListener:
         self._options = options
         self._settings = settings
         self._tasks = TaskSet()
+        self._work = Work()
         self._client: ServiceBusClient | None = None
         self._receiver: ServiceBusReceiver | None = None
         self._binary = str(function.trigger.get("dataType", "")).lower() == "binary"
@@ -82,7 +84,7 @@ class ServiceBusListener:
         self._calls = asyncio.Semaphore(1 if self._many else options.max_concurrent_calls)
 
     def busy(self) -> bool:
-        return len(self._tasks) > 0
+        return bool(self._work)
 
     async def listen(self, started: Callable[[], None]) -> None:
         receiver = await self._open()
@@ -121,37 +123,54 @@ class ServiceBusListener:
             await client.close()
 
     async def _take(self, receiver: ServiceBusReceiver) -> None:
-        """Receive when a call is free. Several at once only for a batch: the client waits 0.2 s for more than one."""
+        """Receive when a call is free, and hand over."""
         await self._calls.acquire()
-        count = self._options.max_message_batch_size if self._many else 1
-        receiving = asyncio.create_task(receiver.receive_messages(max_message_count=count, max_wait_time=_RECEIVE_S))
+        receiving = asyncio.create_task(self._receive(receiver))
         try:
             # Cancelled in the middle of a frame, the client would lose its place in the stream.
             await asyncio.wait({receiving})
         finally:
             messages = await receiving
             if messages:
+                self._work.begin()  # before the task runs: in between the host must not look idle
                 self._tasks.spawn(self._process(receiver, messages))
             else:
                 self._calls.release()
 
+    async def _receive(self, receiver: ServiceBusReceiver) -> list[ServiceBusReceivedMessage]:
+        """One message or, for a batch, all that are there.
+
+        Asked for many, the client leaves credit for the rest: messages that come while the batch is handled would be
+        locked, unseen, until their locks run out. Asked for one at a time it leaves credit for one.
+        """
+        longest = self._options.max_message_batch_size if self._many else 1
+        messages = await receiver.receive_messages(max_message_count=1, max_wait_time=_RECEIVE_S)
+        while messages and len(messages) < longest:
+            more = await receiver.receive_messages(max_message_count=1, max_wait_time=_BATCH_WAIT_S)
+            if not more:
+                break
+            messages += more
+        return messages
+
     async def _process(self, receiver: ServiceBusReceiver, messages: Sequence[ServiceBusReceivedMessage]) -> None:
-        for message in messages:
-            self._to_wall_time(message)
-        renewing = None
-        if not self._many:
-            renewing = asyncio.create_task(self._renew(receiver, messages[0]))
+        """Run the function and settle; `_take` has begun the work."""
+        renewing = None if self._many else asyncio.create_task(self._renew(receiver, messages[0]))
         try:
             succeeded = await self._succeeds(messages)
+            if renewing is not None:
+                renewing.cancel()
+            await asyncio.gather(*(self._settle(receiver, message, succeeded) for message in messages))
         finally:
             if renewing is not None:
                 renewing.cancel()
+            self._work.end()
             self._calls.release()
-        await asyncio.gather(*(self._settle(receiver, message, succeeded) for message in messages))
 
     async def _succeeds(self, messages: Sequence[ServiceBusReceivedMessage]) -> bool:
         try:
-            await self._runtime.invoke(self.function, self._trigger(messages))
+            trigger = self._trigger(messages)
+            with self._work.elsewhere():
+                await self._runtime.invoke(self.function, trigger)
         except FunctionFailed:
             return False
         except ValueError as error:
@@ -183,20 +202,15 @@ class ServiceBusListener:
             if (self._clock.now() - started).total_seconds() > self._options.max_lock_renewal_s:
                 return
             try:
-                await receiver.renew_message_lock(message)
+                with self._work.counted():
+                    await receiver.renew_message_lock(message)
             except ServiceBusError as error:
                 log.warning("The lock of message %s is lost: %s", message.message_id, error)
                 return
-            self._to_wall_time(message)
             locked_s = self._locked_s(message)
 
     @staticmethod
     def _locked_s(message: ServiceBusReceivedMessage) -> float:
+        """Seconds for which the message is still locked. The client checks locks by the wall's time, so that is used."""
         until = message.locked_until_utc
         return 0.0 if until is None else (until - datetime.now(UTC)).total_seconds()
-
-    def _to_wall_time(self, message: ServiceBusReceivedMessage) -> None:
-        """A broker on a virtual clock dates locks in its time, but the client checks them against the wall's."""
-        until = message.locked_until_utc
-        if until is not None:
-            message._expiry = until + (datetime.now(UTC) - self._clock.now())  # no public way to set it

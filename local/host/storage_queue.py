@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from local.clock import Clock
 from local.host.functions import FunctionFailed, LoadedFunction
 from local.host.host_json import QueueOptions
-from local.host.listeners import TaskSet
+from local.host.listeners import TaskSet, Work
 from local.host.protos import TypedData, typed_json, typed_text
 from local.host.runtime import Runtime, TriggerData
 from local.host.service_bus import identity
@@ -84,20 +84,20 @@ class StorageQueueListener:
         self._settings = settings
         self._queue = str(function.trigger["queueName"]).lower()
         self._tasks = TaskSet()
-        self._changed = asyncio.Event()
+        self._work = Work()
+        self._handled = asyncio.Event()
         self._client: QueueClient | None = None
-        self._polling = False
 
     def busy(self) -> bool:
-        return self._polling or len(self._tasks) > 0
+        return bool(self._work)
 
     async def listen(self, started: Callable[[], None]) -> None:
         self._client = self._client or self._connect(self._queue)
-        await self._poll(self._client, count=0)
-        started()
         pause_s = _SHORTEST_POLL_S
         while True:
-            if await self._poll(self._client, self._options.batch_size):
+            found = await self._poll(self._client)
+            started()
+            if found:
                 pause_s = _SHORTEST_POLL_S
                 await self._until_threshold()
             else:
@@ -113,53 +113,55 @@ class StorageQueueListener:
     def _connect(self, queue: str) -> QueueClient:
         return connect(str(self.function.trigger.get("connection") or DEFAULT_CONNECTION), queue, self._settings)
 
-    async def _poll(self, client: QueueClient, count: int) -> int:
-        """Take up to `count` messages; 0 only proves the connection. A queue that does not exist yet is empty."""
-        self._polling = True
-        try:
-            if count == 0:
-                await client.get_queue_properties()
+    async def _poll(self, client: QueueClient) -> int:
+        """Take a batch; how many there were. A queue that does not exist yet is empty."""
+        with self._work.counted():
+            count = self._options.batch_size
+            try:
+                found = [
+                    message
+                    async for message in client.receive_messages(
+                        messages_per_page=count, max_messages=count, visibility_timeout=INVISIBLE_S
+                    )
+                ]
+            except ResourceNotFoundError:
                 return 0
-            found = [
-                message
-                async for message in client.receive_messages(
-                    messages_per_page=count, max_messages=count, visibility_timeout=INVISIBLE_S
-                )
-            ]
             for message in found:
+                self._work.begin()  # before the task runs: in between the host must not look idle
                 self._tasks.spawn(self._process(client, message))
             return len(found)
-        except ResourceNotFoundError:
-            return 0
-        finally:
-            self._polling = False
 
     async def _until_threshold(self) -> None:
         """Wait until few enough run that a new batch may be fetched."""
         while len(self._tasks) > self._options.new_batch_threshold:
-            self._changed.clear()
-            await self._changed.wait()
+            self._handled.clear()
+            await self._handled.wait()
+            await asyncio.sleep(0)  # let the task that said so end
 
     async def _process(self, client: QueueClient, message: QueueMessage) -> None:
+        """Run the function and settle; `_poll` has begun the work."""
         renewing = asyncio.create_task(self._renew(client, message))
         try:
             succeeded = await self._succeeds(message)
-        finally:
             renewing.cancel()
-        try:
             await self._settle(client, message, succeeded)
         except AzureError as error:
             log.error("Message %s of %s could not be settled; it comes back: %s", message.id, self._queue, error)
-        asyncio.get_running_loop().call_soon(self._changed.set)
+        finally:
+            renewing.cancel()
+            self._work.end()
+            self._handled.set()
 
     async def _succeeds(self, message: QueueMessage) -> bool:
         try:
             body = decode(message.content, self._options.base64)
-            await self._runtime.invoke(self.function, trigger_of(message, body))
-        except FunctionFailed:
-            return False
         except ValueError as error:
             log.error("Message %s of %s is not base64: %s", message.id, self._queue, error)
+            return False
+        try:
+            with self._work.elsewhere():
+                await self._runtime.invoke(self.function, trigger_of(message, body))
+        except FunctionFailed:
             return False
         return True
 
@@ -180,7 +182,8 @@ class StorageQueueListener:
         while True:
             await self._clock.sleep(_RENEW_S)
             try:
-                renewed = await client.update_message(message, visibility_timeout=INVISIBLE_S)
+                with self._work.counted():
+                    renewed = await client.update_message(message, visibility_timeout=INVISIBLE_S)
             except AzureError as error:
                 log.warning("Message %s of %s could not be kept invisible: %s", message.id, self._queue, error)
                 continue
