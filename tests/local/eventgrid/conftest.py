@@ -31,6 +31,7 @@ class Subscriber:
     options: list[Mapping[str, str]] = field(default_factory=list)
     validation_answer: Callable[[str], web.Response] = lambda code: web.json_response({"validationResponse": code})
     allowed_origin: str = "eventgrid.azure.net"
+    options_status: int = 200
 
     @property
     def events(self) -> list[Any]:
@@ -46,7 +47,8 @@ class Subscriber:
 
     async def ask(self, request: web.Request) -> web.Response:
         self.options.append(dict(request.headers))
-        return web.Response(headers={"WebHook-Allowed-Origin": self.allowed_origin, "WebHook-Allowed-Rate": "120"})
+        headers = {"WebHook-Allowed-Origin": self.allowed_origin, "WebHook-Allowed-Rate": "120"}
+        return web.Response(status=self.options_status, headers=headers)
 
 
 @pytest.fixture

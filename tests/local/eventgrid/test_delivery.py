@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from local.clock import VirtualClock
 from local.eventgrid import Disorder, EventGrid, EventSubscription, Schema, ServiceBusQueue, Topic, Webhook
 from local.eventgrid.delivery import retry_delay_s
+from local.servicebus.broker import Broker
 from tests.local.eventgrid.conftest import Messages, Subscriber
 from tests.local.eventgrid.test_publishing import WORKSPACE, raw_event
 
@@ -190,6 +191,30 @@ async def test_a_service_bus_queue_gets_the_bare_event_and_its_properties(
     assert properties["aeg-subscription-name"] == "TO-QUEUE"
     assert (properties["aeg-delivery-count"], properties["aeg-output-event-id"]) == ("1", "a")
     assert [d.outcome for d in subscription.deliveries] == ["GenericError", "Delivered", "Delivered"]
+
+
+async def test_events_reach_a_queue_of_the_local_service_bus(clock: VirtualClock) -> None:
+    config = {"UserConfig": {"Namespaces": [{"Name": "local", "Queues": [{"Name": "signals"}]}]}}
+    broker = Broker(config, clock)
+    service = EventGrid(
+        clock,
+        random.Random(1),
+        send=lambda queue, body, properties: broker.queue(queue).send(body, properties=properties),
+    )
+    clock.add_busy_probe(service.busy)
+    await service.start()
+    topic = service.system_topic("vision", WORKSPACE)
+    there = EventSubscription(name="there", destination=ServiceBusQueue("signals"))
+    nowhere = EventSubscription(name="nowhere", destination=ServiceBusQueue("missing"), max_attempts=2)
+    for subscription in (there, nowhere):
+        await service.subscribe(topic, subscription)
+    topic.publish([raw_event()])
+    await clock.advance(60)
+    (message,) = broker.queue("signals").receive(9)
+    assert json.loads(message.body)["id"] == "e-1"
+    assert message.properties["aeg-event-type"] == "Notification"
+    assert [event["deadLetterReason"] for event in nowhere.dropped] == ["MaxDeliveryAttemptsExceeded"]
+    await service.stop()
 
 
 async def test_a_queue_needs_a_way_to_send(clock: VirtualClock) -> None:

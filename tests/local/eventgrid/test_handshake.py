@@ -1,5 +1,7 @@
 """No event before the endpoint has proved that it wants them."""
 
+from collections.abc import Callable
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -8,6 +10,10 @@ from local.clock import VirtualClock
 from local.eventgrid import EventGrid, EventSubscription, Schema, State, Topic, Webhook
 from tests.local.eventgrid.conftest import Subscriber
 from tests.local.eventgrid.test_publishing import raw_event
+
+
+def echo(code: str, status: int) -> web.Response:
+    return web.json_response({"validationResponse": code}, status=status)
 
 
 async def subscribed(grid: EventGrid, topic: Topic, url: str, schema: Schema = Schema.EVENT_GRID) -> EventSubscription:
@@ -31,17 +37,17 @@ async def test_the_validation_event_is_as_azure_sends_it(grid: EventGrid, subscr
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
-        (web.Response(status=202), State.FAILED),
-        (web.Response(status=404), State.FAILED),
-        (web.Response(status=200), State.AWAITING_MANUAL_ACTION),
-        (web.json_response(["no object"]), State.AWAITING_MANUAL_ACTION),
-        (web.json_response({"validationResponse": "another code"}), State.AWAITING_MANUAL_ACTION),
+        (lambda code: echo(code, status=202), State.FAILED),
+        (lambda code: echo(code, status=404), State.FAILED),
+        (lambda code: web.Response(status=200), State.AWAITING_MANUAL_ACTION),
+        (lambda code: web.json_response(["no object"]), State.AWAITING_MANUAL_ACTION),
+        (lambda code: echo("another code", status=200), State.AWAITING_MANUAL_ACTION),
     ],
 )
 async def test_without_the_echoed_code_and_a_200_no_event_flows(
-    grid: EventGrid, clock: VirtualClock, subscriber: Subscriber, answer: web.Response, state: State
+    grid: EventGrid, clock: VirtualClock, subscriber: Subscriber, answer: Callable[[str], web.Response], state: State
 ) -> None:
-    subscriber.validation_answer = lambda code: answer
+    subscriber.validation_answer = answer
     topic = grid.custom_topic("notices")
     subscription = await subscribed(grid, topic, subscriber.url)
     assert subscription.state is state
@@ -69,18 +75,19 @@ async def test_a_person_may_open_the_validation_url_within_ten_minutes_once(
 
 
 @pytest.mark.parametrize(
-    ("allowed", "state"),
+    ("allowed", "status", "state"),
     [
-        ("eventgrid.azure.net", State.SUCCEEDED),
-        ("*", State.SUCCEEDED),
-        ("", State.FAILED),
-        ("example.com", State.FAILED),
+        ("eventgrid.azure.net", 200, State.SUCCEEDED),
+        ("*", 200, State.SUCCEEDED),
+        ("", 200, State.FAILED),
+        ("example.com", 200, State.FAILED),
+        ("*", 405, State.FAILED),
     ],
 )
 async def test_cloud_events_ask_for_permission_with_options(
-    grid: EventGrid, subscriber: Subscriber, allowed: str, state: State
+    grid: EventGrid, subscriber: Subscriber, allowed: str, status: int, state: State
 ) -> None:
-    subscriber.allowed_origin = allowed
+    subscriber.allowed_origin, subscriber.options_status = allowed, status
     subscription = await subscribed(grid, grid.custom_topic("notices"), subscriber.url, Schema.CLOUD_EVENTS)
     assert subscription.state is state
     assert subscriber.options[0]["WebHook-Request-Origin"] == "eventgrid.azure.net"

@@ -1,7 +1,7 @@
 """A small world in virtual time: the broker's queue, an estate that the test writes, and the parts of the workload."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from local.servicebus.queue import Queue
 from local.workload import (
     Arrivals,
     Dispatcher,
+    Emit,
     Player,
     PoolScorer,
     QueueInbox,
@@ -57,7 +58,8 @@ class World:
         lock_s: float = 30,
         max_delivery_count: int = 10,
         max_wait_s: float = 60,
-        emit: Callable[[str, str, float, datetime, Mapping[str, str]], None] | None = None,
+        emit: Emit | None = None,
+        window_s: float = 60,
     ) -> None:
         served_as = profile or ServiceProfile()
         self.clock = VirtualClock()
@@ -73,6 +75,7 @@ class World:
             profile_of=lambda deployment: served_as,
             max_wait_s=max_wait_s,
             emit=emit,
+            window_s=window_s,
         )
         self.pool.start()
         self.clock.add_busy_probe(self.pool.busy)

@@ -125,6 +125,19 @@ async def test_a_client_that_goes_away_gives_its_slot_and_its_place_back() -> No
     assert statuses(await ask(world, 2)) == {}
 
 
+async def test_a_slot_that_is_given_to_a_client_that_just_left_is_not_lost() -> None:
+    world = World(ServiceProfile(service_time_s=100))
+    world.estate.add("blue", 1)
+    served, waiting = await ask(world, 2)
+    served.cancel()
+    await asyncio.sleep(0)  # the slot goes to the one who waits
+    assert world.pool.held("blue-0") == 1
+    waiting.cancel()
+    await world.clock.settle()
+    assert world.pool.held("blue-0") == 0
+    assert not world.pool.busy()
+
+
 @settings(max_examples=15, deadline=None)
 @given(instances=st.integers(1, 4), concurrency=st.integers(1, 3), requests=st.integers(1, 40), seed=st.integers(0, 99))
 def test_no_instance_ever_holds_more_than_its_slots(instances: int, concurrency: int, requests: int, seed: int) -> None:
@@ -171,6 +184,15 @@ async def test_metrics_count_the_requests_of_each_minute() -> None:
     await ask(world, 1)
     await world.clock.advance(60)
     assert emitted[-1][3] == start + timedelta(minutes=11)
+
+
+async def test_a_shorter_window_counts_requests_a_minute_all_the_same() -> None:
+    emitted = list[tuple[str, str, float, datetime, Mapping[str, str]]]()
+    world = World(ServiceProfile(1, concurrency=9), emit=lambda *record: emitted.append(record), window_s=15)
+    world.estate.add("blue", 1)
+    await ask(world, 5)
+    await world.clock.advance(15)
+    assert [value for name, metric, value, *_ in emitted if (name, metric) == ("blue", "RequestsPerMinute")] == [20]
 
 
 def test_a_profile_needs_at_least_one_slot() -> None:
