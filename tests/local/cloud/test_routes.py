@@ -1,10 +1,12 @@
 """What no route lists is refused: paths, methods, api-versions, body paths."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import local.cloud as cloud_package
 from local.cloud import Cloud
 from tests.local.cloud.clients import ArmClient
 from tests.local.cloud.conftest import BLUE, ENDPOINT, WORKSPACE
@@ -101,3 +103,11 @@ async def test_autoscale_settings_of_a_subscription_and_of_a_group(arm: ArmClien
         assert setting["properties"]["profiles"][0]["capacity"] == {"minimum": "1", "maximum": "10", "default": "1"}
     elsewhere = await arm.get(f"/subscriptions/{sub}/resourceGroups/rg-other/{kinds}", api="2022-10-01")
     assert elsewhere["value"] == []
+
+
+def test_the_readme_lists_every_route(cloud: Cloud) -> None:
+    readme = (Path(cloud_package.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for route in cloud.registry.routes:
+        last_two = "/".join(route.template.split("/")[-2:])
+        assert any(part in readme for part in (last_two, route.template.split("/")[-1])), route.template
+        assert all(version in readme for version in route.api_versions), route.template
