@@ -168,6 +168,11 @@ class QueueReader:
         return last is not None and last.active > 0
 
 
+def carries_counts(row: Mapping[str, Any]) -> bool:
+    """Whether a queue's document carries the counts that we need."""
+    return _counts(row, _NEVER) is not None
+
+
 def _subscription(queue: QueueId) -> str:
     return queue.subscription.lower()
 

@@ -113,9 +113,11 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def running_azure(estate: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Azure]:
-    """Start a local Azure for `estate`; `options` are those of `Cloud`."""
-    clock = VirtualClock()
+async def running_azure(
+    estate: Mapping[str, Any] | None = None, *, start: datetime | None = None, **options: Any
+) -> AsyncIterator[Azure]:
+    """Start a local Azure for `estate` at `start`; `options` are those of `Cloud`."""
+    clock = VirtualClock(start) if start else VirtualClock()
     cloud = Cloud(clock, Estate.from_dict(estate or small_estate()), **({"roles": ROLES} | options))
     queues = FixedQueues("intake", ["images", "texts"])
     if any(namespace.name == "intake" for namespace in cloud.estate.namespaces()):
