@@ -415,10 +415,10 @@ async def test_duplicates_are_dropped(links: Links) -> None:
 
 
 async def test_a_missing_queue_is_not_found(links: Links) -> None:
-    missing = [links.client.get_queue_sender("missing"), links.client.get_queue_receiver("missing")]
-    results = await asyncio.gather(*(link.__aenter__() for link in missing), return_exceptions=True)
+    sender, receiver = links.client.get_queue_sender("missing"), links.client.get_queue_receiver("missing")
+    results = await asyncio.gather(sender.__aenter__(), receiver.__aenter__(), return_exceptions=True)
     assert [type(result) for result in results] == [MessagingEntityNotFoundError, MessagingEntityNotFoundError]
-    await asyncio.gather(*(link.close() for link in missing))
+    await asyncio.gather(sender.close(), receiver.close())
 
 
 async def test_a_queue_without_sessions_refuses_a_session(links: Links) -> None:
