@@ -54,6 +54,14 @@ class LocalBackend(ClockedBackend):
         self._server.start()
         return f"127.0.0.1:{self._port}"
 
+    @override
+    def stop(self, grace: float | None = None) -> None:
+        """Stop serving, and let go of the clients that wait (stock: their threads keep the process from ending)."""
+        with self._lock:
+            for waiter in [waiter for waiters in self._state_waiters.values() for waiter in waiters]:
+                waiter.event.set()
+        super().stop(grace)
+
     def wake(self) -> None:
         """Let the reader of work items look whether it shall stop."""
         self._work_available.set()

@@ -74,6 +74,13 @@ def wait(ctx: task.OrchestrationContext, _: None) -> Any:
 
 
 @app.orchestration_trigger(context_name="context")
+def exclusive(ctx: task.OrchestrationContext, _: None) -> Any:
+    with (yield ctx.lock_entities([LEDGER])):
+        ctx.set_custom_status("in")
+        yield ctx.wait_for_external_event("go")
+
+
+@app.orchestration_trigger(context_name="context")
 def broken(ctx: task.OrchestrationContext, _: None) -> Any:
     raise OutOfQuotaError("no cores left")
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from durabletask.client import OrchestrationStatus
 
-from local.clock import RealClock, VirtualClock
+from local.clock import VirtualClock
 from local.host.durable.extension import DurableExtension
 from local.host.durable.journal import Journal, JournalError
 from local.host.functions import LoadedFunction
+from tests.local.durable import victim
 from tests.local.durable.app import LEDGER, AppInvoker
 from tests.local.durable.conftest import START, Running
 
-INSTANCES = 20
 ROOT = Path(__file__).parents[3]
 
 
@@ -31,38 +31,10 @@ async def launched(journal: Path, clock: VirtualClock) -> Running:
     return Running(extension, invoker, clock)
 
 
-async def serve(journal: Path) -> None:
-    """The process that is killed: starts the orchestrations that are not there yet, and runs until they are done."""
-    extension = DurableExtension(AppInvoker(), RealClock(), journal=journal, options={})
-    await extension.start()
-    known = {state.instance_id for state in await extension.client.get_all_orchestration_states()}
-    for n in range(INSTANCES):
-        if str(n) not in known:
-            await extension.client.schedule_new_orchestration("everything", input=n, instance_id=str(n))
-    while not await done(extension):  # noqa: ASYNC110 - looks from outside, as a client does
-        await asyncio.sleep(0.05)
-    await extension.stop()
-
-
-async def done(extension: DurableExtension) -> bool:
-    states = [await extension.client.get_orchestration_state(str(n)) for n in range(INSTANCES)]
-    entity = await extension.client.get_entity(LEDGER)
-    total = int(entity.get_state() or "0") if entity else 0
-    finished = all(state is not None and state.runtime_status is not OrchestrationStatus.RUNNING for state in states)
-    return finished and total >= expected_total()
-
-
-def expected_total() -> int:
-    """Each orchestration adds its number four times: two children, a call, a delayed signal."""
-    return 4 * sum(range(INSTANCES))
-
-
 def process(journal: Path, started: Path) -> subprocess.Popen[bytes]:
-    command = (
-        f"import asyncio, pathlib; from {__name__} import serve; asyncio.run(serve(pathlib.Path({str(journal)!r})))"
-    )
-    environment = {**os.environ, "DURABLE_TEST_STARTED": str(started), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", victim.__name__, str(journal)]
+    environment = {**os.environ, "DURABLE_TEST_STARTED": str(started)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
 
 
 def wait_for_lines(path: Path, count: int, running: subprocess.Popen[bytes]) -> None:
@@ -73,28 +45,30 @@ def wait_for_lines(path: Path, count: int, running: subprocess.Popen[bytes]) -> 
         time.sleep(0.005)
 
 
+@pytest.mark.slow  # two processes that import the SDK
 @pytest.mark.parametrize("started_activities", [5, 22, 45])
 async def test_killed_in_the_middle_of_everything_it_ends_as_if_it_had_not_been(
     tmp_path: Path, started_activities: int
 ) -> None:
     """At 5, 22 and 45 activities begun: while they start, with timers armed, and with children and entities at work."""
     journal, started = tmp_path / "hub.db", tmp_path / "started"
-    victim = process(journal, started)
-    wait_for_lines(started, started_activities, victim)
-    victim.send_signal(signal.SIGKILL)
-    victim.communicate()
+    killed = process(journal, started)
+    wait_for_lines(started, started_activities, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL  # it had not finished
     survivor = process(journal, started)
     _, errors = survivor.communicate(timeout=60)
     assert survivor.returncode == 0, errors.decode()
 
     clock = VirtualClock(START)
     running = await launched(journal, clock)
-    states = [await running.state(str(n)) for n in range(INSTANCES)]
+    states = [await running.state(str(n)) for n in range(victim.INSTANCES)]
     entity = await running.extension.client.get_entity(LEDGER)
     await running.extension.stop()
-    assert [state.get_output() for state in states] == list(range(INSTANCES))
+    assert [state.get_output() for state in states] == list(range(victim.INSTANCES))
     assert entity is not None
-    assert entity.get_state() == str(expected_total())
+    assert entity.get_state() == str(victim.EXPECTED_TOTAL)
 
 
 async def test_timers_starts_and_signals_outlive_the_host(tmp_path: Path) -> None:
@@ -160,6 +134,24 @@ async def test_an_activity_that_was_running_runs_again_and_counts_once(tmp_path:
     await clock.settle()
     assert (await second.state(instance_id)).get_output() == 12
     assert second.invoker.calls.count("double") == 2
+    await second.extension.stop()
+
+
+async def test_a_lock_and_those_who_wait_for_it_outlive_the_host(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+    holder = (await first.run("exclusive")).instance_id
+    follower = (await first.run("exclusive")).instance_id
+    await first.extension.stop()
+
+    second = await launched(tmp_path / "hub.db", clock)
+    await clock.settle()
+    assert (await second.state(holder)).get_custom_status() == "in"
+    assert (await second.state(follower)).get_custom_status() is None
+    await second.extension.client.raise_orchestration_event(holder, "go")
+    await clock.settle()
+    assert (await second.state(holder)).runtime_status is OrchestrationStatus.COMPLETED
+    assert (await second.state(follower)).get_custom_status() == "in"
     await second.extension.stop()
 
 

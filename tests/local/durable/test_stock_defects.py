@@ -170,7 +170,7 @@ def two_timers(ctx: task.OrchestrationContext, generation: int) -> Any:
 
 def two_activities(ctx: task.OrchestrationContext, generation: int) -> Any:
     if generation == 0:
-        abandoned = ctx.call_activity("gated", input="first")
+        abandoned: task.Task[Any] = ctx.call_activity("gated", input="first")
         yield task.when_any([ctx.wait_for_external_event("go"), abandoned])
         ctx.continue_as_new(1)
         return None
@@ -355,3 +355,19 @@ def test_14_terminating_a_parent_terminates_its_children(hub: Hub) -> None:
     assert hub.finish(parent_id).runtime_status is OrchestrationStatus.TERMINATED
     ended = hub.finish(child_id, SHORTLY_S if hub.is_stock else TIMEOUT_S).runtime_status
     assert (ended is OrchestrationStatus.TERMINATED) is not hub.is_stock
+
+
+@pytest.mark.parametrize("is_stock", [True, False])
+def test_15_stopping_lets_go_of_waiting_clients(is_stock: bool) -> None:
+    backend = StockBackend() if is_stock else LocalBackend(RealClock())
+    backend.start()
+    backend.StartInstance(pb.CreateInstanceRequest(instanceId="a", name="one"), MagicMock())
+    call = MagicMock(**{"time_remaining.return_value": 1.5})
+    request = pb.GetInstanceRequest(instanceId="a")
+    waiter = threading.Thread(target=backend.WaitForInstanceCompletion, args=(request, call))
+    waiter.start()
+    _wait_until(lambda: bool(backend._state_waiters))
+    backend.stop(0)
+    waiter.join(SHORTLY_S)
+    assert waiter.is_alive() is is_stock
+    waiter.join()
