@@ -76,7 +76,7 @@ class Cloud:
         self.refused_hosts: list[str] = []
         self.identity = ManagedIdentity(secrets.token_hex(16), user_assigned_identities, lifetime_s=token_lifetime_s)
         self.lifecycle = Lifecycle(estate, clock, self.assumptions)
-        self.queues = QueueBoard(clock, lambda: self.assumptions.seconds("servicebus.count_lag_s"))
+        self.queues = QueueBoard(clock, self.assumptions)
         self.metrics = MetricStore(
             clock,
             lambda: self.assumptions.seconds("monitor.delay_s") if metric_delay_s is None else metric_delay_s,

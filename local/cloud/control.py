@@ -4,7 +4,7 @@ It is no part of Azure, has no authentication, and is not reachable through the 
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -144,7 +144,7 @@ async def _object(request: web.Request) -> dict[str, Any]:
     return document
 
 
-def _selected(record: RequestRecord, query: Any) -> bool:
+def _selected(record: RequestRecord, query: Mapping[str, str]) -> bool:
     return (
         record.number >= int(query.get("since", "0"))
         and query.get("method", record.method) == record.method

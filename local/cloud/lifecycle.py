@@ -8,7 +8,7 @@ import copy
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from local.clock import Clock
 from local.cloud.arm_errors import ArmError, conflict
@@ -207,15 +207,16 @@ class Lifecycle:
             self._end(operation, "Succeeded")
 
     def _fail(self, operation: Operation, outcome: Outcome, old_capacity: int) -> None:
-        operation.target.body["sku"]["capacity"] = old_capacity
-        operation.error = {"code": outcome.code, "message": outcome.message}
-        self._end(operation, "Failed")
+        if operation.running:
+            operation.target.body["sku"]["capacity"] = old_capacity
+            operation.error = {"code": outcome.code, "message": outcome.message}
+            self._end(operation, "Failed")
 
-    def _end(self, operation: Operation, status: "str") -> None:
+    def _end(self, operation: Operation, status: Literal["Succeeded", "Failed"]) -> None:
         now = self._clock.now()
-        operation.status = "Succeeded" if status == "Succeeded" else "Failed"
+        operation.status = status
         operation.ended_at = now
-        operation.target.body["properties"]["provisioningState"] = operation.status
+        operation.target.body["properties"]["provisioningState"] = status
         operation.target.publish(now)
 
     def _later(self, delay_s: float, callback: Callable[[], None]) -> None:

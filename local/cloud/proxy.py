@@ -8,7 +8,7 @@ machine.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import trustme
@@ -54,8 +54,8 @@ class ConnectProxy:
         self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
+        # Either side may hang up at any time: the other one is then closed.
+        with contextlib.suppress(OSError), self._closing(writer):
             host = await self._target(reader)
             if host is None or not host.endswith(AZURE_HOSTS):
                 self._on_refused(host or "(not a CONNECT request)")
@@ -63,12 +63,15 @@ class ConnectProxy:
                 await writer.drain()
                 return
             upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target_port)
-            self._writers.add(upstream)
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
-            self._writers.discard(upstream)
-        except OSError:
-            pass  # either side hung up: the other one is closed below
+            with self._closing(upstream):
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
+
+    @contextlib.contextmanager
+    def _closing(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        self._writers.add(writer)
+        try:
+            yield
         finally:
             self._writers.discard(writer)
             writer.close()

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from local.clock import Alarm, Clock
+from local.cloud.switches import Switches
 
 Observer = Callable[[str, str, int, datetime], None]
 COUNT_SAMPLE_S = 1.0
@@ -76,12 +77,12 @@ class FixedQueues:
 class QueueBoard:
     """All sources by namespace, with a short history of their counts for the lag of the management plane.
 
-    `lag_s` is asked at each reading; the history is only kept while it is not 0.
+    The history is only kept while `servicebus.count_lag_s` is not 0.
     """
 
-    def __init__(self, clock: Clock, lag_s: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, switches: Switches) -> None:
         self._clock = clock
-        self._lag_s = lag_s
+        self._switches = switches
         self._lock = threading.Lock()
         self._sources: dict[str, QueueSource] = {}
         self._history: dict[tuple[str, str], deque[tuple[datetime, QueueCounts]]] = defaultdict(
@@ -103,7 +104,7 @@ class QueueBoard:
         source = self.source(namespace)
         if source is None or queue not in source.queue_names():
             return QueueCounts()
-        lag_s = self._lag_s()
+        lag_s = self._switches.seconds("servicebus.count_lag_s")
         if lag_s <= 0:
             return source.counts(queue)
         newest_known = self._clock.now() - timedelta(seconds=lag_s)
@@ -111,6 +112,10 @@ class QueueBoard:
             samples = self._history[namespace.lower(), queue]
             known = [counts for at, counts in samples if at <= newest_known]
             return known[-1] if known else (samples[0][1] if samples else source.counts(queue))
+
+    def active(self, counts: QueueCounts) -> int:
+        """What Azure calls active, by `servicebus.locked_are_active`."""
+        return counts.active + (counts.locked if self._switches.yes("servicebus.locked_are_active") else 0)
 
     def start(self) -> None:
         self._sample()
@@ -123,7 +128,7 @@ class QueueBoard:
     def _sample(self) -> None:
         """Remember all counts once a second while there is a lag; look again in a while if there is none."""
         now = self._clock.now()
-        lagging = self._lag_s() > 0
+        lagging = self._switches.seconds("servicebus.count_lag_s") > 0
         if lagging:
             with self._lock:
                 for source in self._sources.values():

@@ -91,7 +91,7 @@ class Sampler:
             for queue in source.queue_names():
                 counts = source.counts(queue)
                 states = {
-                    "ActiveMessages": counts.active + counts.locked,
+                    "ActiveMessages": self._board.active(counts),
                     "DeadletteredMessages": counts.dead_letter,
                     "ScheduledMessages": counts.scheduled,
                 }

@@ -130,9 +130,7 @@ class MachineLearning:
         wanted = body.model_dump(exclude_none=True, exclude={"id", "name", "type", "systemData"})
 
         def apply(document: dict[str, Any]) -> None:
-            kept = ("provisioningState", "scoringUri", "swaggerUri")
-            read_only = {key: document["properties"][key] for key in kept}
-            document.update(wanted | {"properties": wanted["properties"] | read_only})
+            _replace(document, wanted)
 
         operation = self._lifecycle.change_endpoint(endpoint, apply, call.principal)
         return Reply(200, endpoint.body, {"Azure-AsyncOperation": self._url(call, operation, "mfeOperationsStatus")})
@@ -144,7 +142,7 @@ class MachineLearning:
 
         def apply(document: dict[str, Any]) -> None:
             document["tags"] |= wanted.get("tags", {})
-            document["identity"] |= wanted.get("identity", {})
+            document["identity"] = document.get("identity", {}) | wanted.get("identity", {})
 
         return self._accepted(call, self._lifecycle.change_endpoint(endpoint, apply, call.principal))
 
@@ -259,6 +257,19 @@ class MachineLearning:
         if found is None:
             raise ArmError(404, "NotFound", f"The operation '{call.params['operation']}' was not found.")
         return found
+
+
+def _replace(document: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """A full PUT: what is not in the body is gone, what is read-only stays."""
+    read_only = {key: document[key] for key in ("id", "name", "type", "systemData")}
+    properties = {key: document["properties"][key] for key in ("provisioningState", "scoringUri", "swaggerUri")}
+    identity = document.get("identity", {})
+    document.clear()
+    document.update({"tags": {}} | wanted | read_only)
+    document["properties"] = wanted["properties"] | properties
+    if "identity" in wanted:
+        assigned = {key: identity[key] for key in ("principalId", "tenantId") if key in identity}
+        document["identity"] = wanted["identity"] | assigned
 
 
 def _usage(usage_id: str, kind: str, name: str, used: int, limit: int) -> dict[str, Any]:

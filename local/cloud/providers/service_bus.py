@@ -79,7 +79,6 @@ class ServiceBus:
 
     def _queue(self, namespace: Namespace, name: str, *, counts: bool) -> dict[str, Any]:
         known = self._board.counts(namespace.name, name)
-        active = known.active + (known.locked if self._switches.yes("servicebus.locked_are_active") else 0)
         properties: dict[str, Any] = {
             "lockDuration": "PT1M",
             "maxSizeInMegabytes": 1024,
@@ -103,7 +102,7 @@ class ServiceBus:
         }
         if counts:
             properties["countDetails"] = {
-                "activeMessageCount": active,
+                "activeMessageCount": self._board.active(known),
                 "deadLetterMessageCount": known.dead_letter,
                 "scheduledMessageCount": known.scheduled,
                 "transferMessageCount": 0,

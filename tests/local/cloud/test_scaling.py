@@ -168,6 +168,14 @@ async def test_an_operation_that_never_ends_keeps_the_deployment_busy_until_it_i
     assert await states(arm) == ("Succeeded", 3)
 
 
+async def test_an_operation_ends_once(arm: ArmClient, clock: VirtualClock, blue: Deployment, cloud: Cloud) -> None:
+    blue.next_outcome = Outcome(code="OutOfCapacity")
+    await arm.send("PATCH", BLUE, {"tags": {"a": "b"}})
+    cloud.lifecycle.release(blue)
+    await clock.advance(60)
+    assert await states(arm) == ("Succeeded", 2)
+
+
 async def test_listeners_hear_of_every_instance(arm: ArmClient, clock: VirtualClock, cloud: Cloud) -> None:
     heard: list[str] = []
     cloud.lifecycle.listeners.append(lambda deployment, instance: heard.append(f"{deployment.name} {instance.state}"))

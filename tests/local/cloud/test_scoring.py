@@ -1,11 +1,14 @@
 """Scoring URIs lead to what plays the endpoint's instances."""
 
 import asyncio
+import random
 
 import aiohttp
 
 from local.clock import VirtualClock
 from local.cloud import Call, Cloud, Reply
+from local.workload import ScoringPool, ServiceProfile
+from tests.local.cloud.clients import ArmClient
 from tests.local.cloud.conftest import BLUE, ENDPOINT
 
 URI = "https://fraud.westeurope.inference.ml.azure.com/score"
@@ -51,3 +54,22 @@ async def test_serving_takes_its_time_on_the_clock(cloud: Cloud, clock: VirtualC
 def test_traffic_and_instances_are_told_by_deployment(cloud: Cloud) -> None:
     assert cloud.traffic(ENDPOINT) == {BLUE: 100, f"{ENDPOINT}/deployments/Green": 0}
     assert [len(cloud.instances(deployment)) for deployment in cloud.traffic(ENDPOINT)] == [2, 1]
+
+
+async def test_a_draining_instance_finishes_what_the_pool_gave_it(cloud: Cloud, clock: VirtualClock) -> None:
+    def profile(_deployment: str) -> ServiceProfile:
+        return ServiceProfile(service_time_s=30, concurrency=1)
+
+    pool = ScoringPool(ENDPOINT, cloud, clock, random.Random(1), profile_of=profile)
+    pool.start()
+    clock.add_busy_probe(pool.busy)
+    cloud.serve(ENDPOINT, None, pool.held)
+    both = [asyncio.create_task(pool.score()) for _ in range(2)]
+    await clock.advance(10)
+    async with ArmClient() as arm:
+        await arm.send("PATCH", BLUE, {"sku": {"capacity": 1}})
+    await clock.advance(19)
+    assert [instance.state for instance in cloud.instances(BLUE)] == ["ready", "draining"]
+    await clock.advance(2)
+    assert [(await answered).status for answered in both] == [200, 200]
+    assert [instance.state for instance in cloud.instances(BLUE)] == ["ready"]

@@ -62,3 +62,21 @@ async def test_a_put_does_not_create_what_is_not_there(arm: ArmClient) -> None:
     body = {"location": "westeurope", "properties": {"authMode": "Key"}}
     refused = await arm.send("PUT", f"{ENDPOINT}-2", body)
     assert refused.status_code == 404
+
+
+async def test_a_put_drops_what_it_does_not_repeat(arm: ArmClient, clock: VirtualClock) -> None:
+    await arm.send("PATCH", ENDPOINT, {"tags": {"tier": "gold"}})
+    await clock.advance(2)
+    before = await arm.get(ENDPOINT)
+    body = {
+        "location": before["location"],
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"authMode": "Key", "traffic": {"blue": 100}},
+    }
+    assert (await arm.send("PUT", ENDPOINT, body)).status_code == 200
+    await clock.advance(2)
+    after = await arm.get(ENDPOINT)
+    assert (after["tags"], after["identity"]) == ({}, before["identity"])
+    assert "publicNetworkAccess" not in after["properties"]
+    assert after["properties"]["scoringUri"] == before["properties"]["scoringUri"]
+    assert (after["id"], after["name"], after["type"]) == (before["id"], before["name"], before["type"])
