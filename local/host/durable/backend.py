@@ -303,6 +303,16 @@ class LocalBackend(ClockedBackend):
             self._require_running(request.instanceId, context)
             return super().TerminateInstance(request, context)
 
+    @override
+    def PurgeInstances(
+        self, request: pb.PurgeInstancesRequest, context: grpc.ServicerContext
+    ) -> pb.PurgeInstancesResponse:
+        with self._lock:
+            reply = super().PurgeInstances(request, context)
+            for instance_id in self._hub.generations.keys() - self._instances.keys():
+                del self._hub.generations[instance_id]
+            return reply
+
     def _require_running(self, instance_id: str, context: grpc.ServicerContext) -> None:
         """Refuse as the extension does (TaskHubGrpcServer.cs)."""
         instance = self._instances.get(instance_id)

@@ -81,8 +81,9 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _read(self) -> None:
-        for item in self._backend.GetWorkItems(pb.GetWorkItemsRequest(), self._context):
-            self._loop.call_soon_threadsafe(self._accept, item)
+        while self._host.is_active():  # the stream ends at an error, which the backend has logged
+            for item in self._backend.GetWorkItems(pb.GetWorkItemsRequest(), self._context):
+                self._loop.call_soon_threadsafe(self._accept, item)
 
     def _accept(self, item: pb.WorkItem) -> None:
         task = self._loop.create_task(self._handle(item))

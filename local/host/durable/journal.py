@@ -21,6 +21,7 @@ from typing import Any, overload
 from local.host.durable import rows
 from local.host.durable.hub import TaskHub
 from local.host.durable.rows import Codec, Row
+from local.host.errors import HostStartError
 
 # The hub's tables; the layout of the rows is ours, the events in them are durabletask's.
 LAYOUT = f"1, durabletask {version('durabletask')}"
@@ -29,7 +30,7 @@ LAYOUT = f"1, durabletask {version('durabletask')}"
 type Change = tuple[str, Row | None]
 
 
-class JournalError(Exception):
+class JournalError(HostStartError):
     """The journal cannot be used: held by another host, or written by another version."""
 
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from local.host.errors import HostStartError
+
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
 
 
-class OptionsError(ValueError):
+class OptionsError(HostStartError):
     """A value at which the real host does not start."""
 
 

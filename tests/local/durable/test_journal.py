@@ -14,7 +14,9 @@ from durabletask.client import OrchestrationStatus
 
 from local.clock import VirtualClock
 from local.host.durable.extension import DurableExtension
+from local.host.durable.hub import TaskHub
 from local.host.durable.journal import Journal, JournalError
+from local.host.durable.rows import Row
 from local.host.functions import LoadedFunction
 from tests.local.durable import victim
 from tests.local.durable.app import LEDGER, AppInvoker
@@ -168,8 +170,36 @@ async def test_what_is_purged_is_gone_and_the_file_does_not_keep_it(tmp_path: Pa
     hub = journal.hub()
     journal.close()
     assert {entity.serialized_state for entity in hub.entities.values()} == {str(4 * 10)}
+    assert not [key for key in hub.generations if key.isdigit()]
     assert not (hub.activities or hub.timers or hub.signals or hub.children or hub.starts)
     assert {key for key in hub.instances if key.isdigit()} == set()
+
+
+async def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    first = await launched(tmp_path / "hub.db", clock)
+    for name, data in (("everything", 1), ("nap", 12), ("wait", None), ("broken", None), ("call", "silent_failure")):
+        await first.run(name, data, tags={"team": name})
+    await first.start("chain", 3, start_at=START + timedelta(hours=6))
+    await first.extension.client.signal_entity(LEDGER, "add", 5, signal_time=START + timedelta(hours=6))
+    await clock.advance(1)
+    written = encoded(first.extension._backend._hub)
+    await first.extension.stop()
+    journal = Journal(tmp_path / "hub.db")
+    read = encoded(journal.hub())
+    journal.close()
+    assert read == written
+    assert {"instances", "entities", "timers", "signals", "starts", "generations"} <= set(read)
+
+
+def encoded(hub: TaskHub) -> dict[str, dict[str, Row]]:
+    """The tables that have rows, each row as it is written."""
+    tables = {name: getattr(hub, name) for name in vars(hub)}
+    return {
+        name: {key: table._codec.encode(dict.__getitem__(table, key)) for key in table}
+        for name, table in tables.items()
+        if table
+    }
 
 
 def test_a_second_host_on_the_same_journal_is_refused(tmp_path: Path) -> None:
