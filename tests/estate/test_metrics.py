@@ -83,7 +83,7 @@ async def test_an_old_value_is_told_with_its_age() -> None:
     async with running_azure(idle_totals="absent") as azure:
         start = azure.now()
         azure.rate("images", arrived=60, completed=60, at=start)
-        await azure.minutes(8)
+        await azure.minutes(5)
         found = (await rates(azure))[IMAGES.key].arrivals_per_s
     assert isinstance(found, Fresh)
     assert found.at == start + timedelta(minutes=1)

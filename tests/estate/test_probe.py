@@ -72,7 +72,7 @@ async def test_a_check_that_is_refused_hides_no_other(azure: Azure) -> None:
 async def test_metrics_that_are_too_old_settle_nothing() -> None:
     async with running_azure(idle_totals="absent") as azure:
         await traffic(azure)
-        await azure.minutes(5)
+        await azure.minutes(4.5)
         assert "later than any value" in (await findings(azure))["monitor.delay_s"].line
         await azure.minutes(10)
         assert "send some messages" in (await findings(azure))["monitor.delay_s"].line
@@ -92,7 +92,9 @@ async def command(azure: Azure, *arguments: str) -> tuple[int | None, str, str]:
 
 
 async def test_the_command_prints_a_line_each_and_its_code_says_whether_all_is_settled() -> None:
-    async with running_azure(start=datetime.now(UTC) - timedelta(minutes=5)) as azure:
+    # Azure's clock stands at the coming full minute, so the newest minute is less than 60 s older than its delay.
+    full_minute = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    async with running_azure(start=full_minute - timedelta(minutes=5)) as azure:
         await traffic(azure)
         names = ("--queue", IMAGES.arm_id, "--deployment", BLUE.arm_id)
         code, out, _ = await command(azure, "--subscription", SUBSCRIPTION, *names)
