@@ -89,17 +89,7 @@ class Cloud:
         self._dice = random.Random(seed)
         self._activity = Activity(clock)
         self.registry = Registry(self._routes())
-        self.front_door = FrontDoor(
-            clock=clock,
-            estate=estate,
-            registry=self.registry,
-            identity=self.identity,
-            rights=self._rights,
-            throttle=ArmThrottle(self._sizes),
-            faults=self.faults,
-            log=self.requests,
-            activity=self._activity,
-        )
+        self.front_door = self._front_door()
         self._listeners = Listeners(self.refused_hosts.append)
         self._environment: dict[str, str] = {}
         self._control_url = ""
@@ -190,6 +180,19 @@ class Cloud:
             endpoint = self.estate.endpoint(endpoint_id)
             shares = endpoint.body["properties"]["traffic"]
             return {endpoint.deployments[name.lower()].id: share for name, share in shares.items()}
+
+    def _front_door(self) -> FrontDoor:
+        return FrontDoor(
+            clock=self.clock,
+            estate=self.estate,
+            registry=self.registry,
+            identity=self.identity,
+            rights=self._rights,
+            throttle=ArmThrottle(self._sizes),
+            faults=self.faults,
+            log=self.requests,
+            activity=self._activity,
+        )
 
     def _routes(self) -> list[Route]:
         """Every provider's routes: a new provider is one more line here."""

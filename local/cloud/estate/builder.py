@@ -50,12 +50,17 @@ def fleet(
     size: str = "Standard_DS3_v2",
     cold_start_s: float = 300,
 ) -> dict[str, Any]:
-    """A large estate for load tests: `endpoints` and `namespaces` are per subscription and region."""
+    """A large estate for load tests: `endpoints` and `namespaces` are per subscription and region.
 
-    def endpoint(number: int) -> dict[str, Any]:
-        names = [f"d{n}" for n in range(1, deployments + 1)]
-        described = [{"name": name, "size": size, "capacity": capacity, "cold_start_s": cold_start_s} for name in names]
-        return {"name": f"endpoint-{number}", "traffic": {names[0]: 100} if names else {}, "deployments": described}
+    Endpoint n of subscription s is `endpoint-s-n` (a name is unique in its region), its deployments are `d1`, `d2`, ...
+    """
+    described = [
+        {"name": f"d{n}", "size": size, "capacity": capacity, "cold_start_s": cold_start_s}
+        for n in range(1, deployments + 1)
+    ]
+
+    def endpoint(name: str) -> dict[str, Any]:
+        return {"name": name, "traffic": {"d1": 100}, "deployments": described}
 
     def subscription(number: int) -> dict[str, Any]:
         return {
@@ -65,7 +70,7 @@ def fleet(
                     "name": f"ws-{region}",
                     "group": f"rg-{region}",
                     "region": region,
-                    "endpoints": [endpoint(n) for n in range(1, endpoints + 1)],
+                    "endpoints": [endpoint(f"endpoint-{number}-{n}") for n in range(1, endpoints + 1)],
                 }
                 for region in regions
             ],
@@ -174,6 +179,28 @@ def _deployment(endpoint: Endpoint, item: Mapping[str, Any], where: str) -> Depl
     name = str(_required(item, "name", where))
     resource_type = f"{ML}/onlineEndpoints/deployments"
     resource_id = f"{endpoint.id}/deployments/{name}"
+    properties = _deployment_properties(endpoint, item)
+    body = _body(resource_id, name, resource_type, endpoint.region, item, properties) | {
+        "kind": "Managed",
+        "sku": {"name": "Default", "tier": "Standard", "capacity": int(item.get("capacity", 1))},
+    }
+    deployment = Deployment(
+        subscription=endpoint.subscription,
+        group=endpoint.group,
+        region=endpoint.region,
+        id=resource_id,
+        name=name,
+        type=resource_type,
+        body=body,
+        endpoint=endpoint,
+        cold_start_s=float(item.get("cold_start_s", 300)),
+        operation_s=item.get("operation_s"),
+    )
+    endpoint.deployments[name.lower()] = deployment
+    return deployment
+
+
+def _deployment_properties(endpoint: Endpoint, item: Mapping[str, Any]) -> dict[str, Any]:
     probe = {
         "failureThreshold": 30,
         "successThreshold": 1,
@@ -181,7 +208,7 @@ def _deployment(endpoint: Endpoint, item: Mapping[str, Any], where: str) -> Depl
         "period": "PT10S",
         "initialDelay": "PT10S",
     }
-    properties = {
+    return {
         "endpointComputeType": item.get("compute_type", "Managed"),
         "instanceType": size_named(item.get("size", "Standard_DS3_v2")).name,
         "model": f"{endpoint.workspace.id}/models/{endpoint.name}/versions/1",
@@ -204,24 +231,6 @@ def _deployment(endpoint: Endpoint, item: Mapping[str, Any], where: str) -> Depl
         "provisioningState": "Succeeded",
         "properties": {},
     }
-    body = _body(resource_id, name, resource_type, endpoint.region, item, properties) | {
-        "kind": "Managed",
-        "sku": {"name": "Default", "tier": "Standard", "capacity": int(item.get("capacity", 1))},
-    }
-    deployment = Deployment(
-        subscription=endpoint.subscription,
-        group=endpoint.group,
-        region=endpoint.region,
-        id=resource_id,
-        name=name,
-        type=resource_type,
-        body=body,
-        endpoint=endpoint,
-        cold_start_s=float(item.get("cold_start_s", 300)),
-        operation_s=item.get("operation_s"),
-    )
-    endpoint.deployments[name.lower()] = deployment
-    return deployment
 
 
 def _namespace(sub: str, item: Mapping[str, Any], where: str) -> Namespace:

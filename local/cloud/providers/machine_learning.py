@@ -17,17 +17,20 @@ from local.cloud.lifecycle import Lifecycle
 from local.cloud.operations import Operation
 from local.cloud.paging import paged
 from local.cloud.quota import Quota
-from local.cloud.routing import Call, Reply, Route
+from local.cloud.routing import Call, Handler, Reply, Route
 from local.cloud.switches import Switches
 
 API_VERSIONS = ("2024-10-01", "2025-12-01")
 SPEC = "azure-rest-api-specs machinelearningservices 2024-10-01"
+ASYNC = "(headers of the accepted request; ARM RPC, asynchronous operations)"
 MAX_INSTANCES = 50
 LIST_PAGE = 100
 
 _SUB = "/subscriptions/{subscription}"
 _WORKSPACE = _SUB + "/resourceGroups/{group}/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
 _ENDPOINT = _WORKSPACE + "/onlineEndpoints/{endpoint}"
+_DEPLOYMENTS = _ENDPOINT + "/deployments"
+_DEPLOYMENT = _DEPLOYMENTS + "/{deployment}"
 _LOCATION = _SUB + "/providers/Microsoft.MachineLearningServices/locations/{region}"
 
 
@@ -43,68 +46,27 @@ class MachineLearning:
         self.retry_after_s = 5
 
     def routes(self) -> list[Route]:
-        deployment = _ENDPOINT + "/deployments/{deployment}"
-        action = "Microsoft.MachineLearningServices/"
-        table = [
-            ("GET", _WORKSPACE, "workspaces/read", self.get_workspace, "Workspace/get"),
-            (
-                "GET",
-                _WORKSPACE + "/onlineEndpoints",
-                "workspaces/onlineEndpoints/read",
-                self.list_endpoints,
-                "OnlineEndpoint/list",
-            ),
-            ("GET", _ENDPOINT, "workspaces/onlineEndpoints/read", self.get_endpoint, "OnlineEndpoint/get"),
-            ("PUT", _ENDPOINT, "workspaces/onlineEndpoints/write", self.put_endpoint, "OnlineEndpoint/createOrUpdate"),
-            ("PATCH", _ENDPOINT, "workspaces/onlineEndpoints/write", self.patch_endpoint, "OnlineEndpoint/update"),
-            (
-                "GET",
-                _ENDPOINT + "/deployments",
-                "workspaces/onlineEndpoints/deployments/read",
-                self.list_deployments,
-                "OnlineDeployment/list",
-            ),
-            (
-                "GET",
-                deployment,
-                "workspaces/onlineEndpoints/deployments/read",
-                self.get_deployment,
-                "OnlineDeployment/get",
-            ),
-            (
-                "PATCH",
-                deployment,
-                "workspaces/onlineEndpoints/deployments/write",
-                self.patch_deployment,
-                "OnlineDeployment/update",
-            ),
-            (
-                "GET",
-                _LOCATION + "/mfeOperationsStatus/{operation}",
-                "locations/mfeOperationsStatus/read",
-                self.operation_status,
-                "ARM RPC, Azure-AsyncOperation",
-            ),
-            (
-                "GET",
-                _LOCATION + "/mfeOperationResults/{operation}",
-                "locations/mfeOperationResults/read",
-                self.operation_result,
-                "ARM RPC, Location",
-            ),
-            ("GET", _LOCATION + "/usages", "locations/usages/read", self.list_usages, "Usage/list"),
-            ("GET", _LOCATION + "/vmSizes", "locations/vmSizes/read", self.list_sizes, "VirtualMachineSize/list"),
-        ]
+        endpoints, deployments = "workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"
+        status, result = f"{_LOCATION}/mfeOperationsStatus", f"{_LOCATION}/mfeOperationResults"
         return [
-            Route(
-                method=method,
-                template=path,
-                api_versions=API_VERSIONS,
-                action=action + right,
-                handler=handler,
-                source=f"{SPEC} {source}",
-            )
-            for method, path, right, handler, source in table
+            _route("GET", _WORKSPACE, "workspaces/read", self.get_workspace, "Workspace/get"),
+            _route(
+                "GET", f"{_WORKSPACE}/onlineEndpoints", f"{endpoints}/read", self.list_endpoints, "OnlineEndpoint/list"
+            ),
+            _route("GET", _ENDPOINT, f"{endpoints}/read", self.get_endpoint, "OnlineEndpoint/get"),
+            _route("PUT", _ENDPOINT, f"{endpoints}/write", self.put_endpoint, "OnlineEndpoint/createOrUpdate"),
+            _route("PATCH", _ENDPOINT, f"{endpoints}/write", self.patch_endpoint, "OnlineEndpoint/update"),
+            _route("GET", _DEPLOYMENTS, f"{deployments}/read", self.list_deployments, "OnlineDeployment/list"),
+            _route("GET", _DEPLOYMENT, f"{deployments}/read", self.get_deployment, "OnlineDeployment/get"),
+            _route("PATCH", _DEPLOYMENT, f"{deployments}/write", self.patch_deployment, "OnlineDeployment/update"),
+            _route(
+                "GET", f"{status}/{{operation}}", "locations/mfeOperationsStatus/read", self.operation_status, ASYNC
+            ),
+            _route(
+                "GET", f"{result}/{{operation}}", "locations/mfeOperationResults/read", self.operation_result, ASYNC
+            ),
+            _route("GET", f"{_LOCATION}/usages", "locations/usages/read", self.list_usages, "Usage/list"),
+            _route("GET", f"{_LOCATION}/vmSizes", "locations/vmSizes/read", self.list_sizes, "VirtualMachineSize/list"),
         ]
 
     def get_workspace(self, call: Call) -> Reply:
@@ -257,6 +219,18 @@ class MachineLearning:
         if found is None:
             raise ArmError(404, "NotFound", f"The operation '{call.params['operation']}' was not found.")
         return found
+
+
+def _route(method: str, template: str, right: str, handler: Handler, source: str) -> Route:
+    action = f"Microsoft.MachineLearningServices/{right}"
+    return Route(
+        method=method,
+        template=template,
+        api_versions=API_VERSIONS,
+        action=action,
+        handler=handler,
+        source=f"{SPEC} {source}",
+    )
 
 
 def _replace(document: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ def test_a_fleet_for_load_tests() -> None:
     regions = ("westeurope", "northeurope", "swedencentral")
     estate = Estate.from_dict(fleet(subscriptions=3, regions=regions, endpoints=100, deployments=5, namespaces=11))
     assert (len(estate.endpoints()), len(estate.deployments())) == (900, 4500)
+    assert len({(endpoint.region, endpoint.name) for endpoint in estate.endpoints()}) == 900
     assert len(estate.namespaces()) == 99
     queues = [name for namespace in estate.namespaces() for name in namespace.queue_names]
     assert len(queues) == 900, "one queue an endpoint"
