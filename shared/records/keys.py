@@ -19,8 +19,8 @@ def encode_key(text: str) -> str:
 
 
 def decode_key(key: str) -> str:
-    """The text that `encode_key` was given."""
-    return unquote(key.replace("|", "/").replace("!", "%"), errors="strict")
+    """The text that `encode_key` was given; of a key that is not ours, some text."""
+    return unquote(key.replace("|", "/").replace("!", "%"))
 
 
 def join_key(*texts: str) -> str:

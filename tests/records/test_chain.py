@@ -125,6 +125,12 @@ def test_an_entry_of_another_day_is_noticed() -> None:
     )
 
 
+@pytest.mark.parametrize("row", ["x", "e,1", "e,second", "i", "!FF", ""])
+def test_a_row_that_is_not_the_ledgers_is_named(row: str) -> None:
+    rows = rows_of([entry(1)])
+    assert found_in(rows | {row: replace(rows[HEAD_ROW], row=row)}) == [f"row {row} does not belong to a ledger"]
+
+
 def test_an_empty_day_is_whole() -> None:
     assert found_in({}) == []
 
