@@ -113,7 +113,7 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "complaint"), BAD_FILES)
+@pytest.mark.parametrize(("name", "content", "complaint"), BAD_FILES, ids=range(len(BAD_FILES)))
 def test_a_bad_file_gets_a_clear_error(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ArrivalsError, match=complaint):
