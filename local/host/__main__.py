@@ -33,9 +33,17 @@ async def _run(arguments: argparse.Namespace) -> None:
     print(f"ready {url} {len(host.functions)} functions", flush=True)
     await stop.wait()
     await host.stop()
+    _leave(0)
 
 
-def main() -> int:
+def _leave(status: int) -> None:
+    """End at once: an ordinary exit would cancel functions that still run, or wait for their threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def main() -> None:
     logging.basicConfig(
         level=os.environ.get("LOCAL_HOST_LOG", "WARNING"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
@@ -43,13 +51,8 @@ def main() -> int:
         asyncio.run(_run(_arguments()))
     except HostStartError as error:
         print(f"The host did not start. {error}", file=sys.stderr)
-        return 1
-    return 0
+        _leave(1)
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not sys.exit: it would wait for threads of functions that never end, which Azure kills as well.
-    os._exit(status)
+    main()

@@ -211,6 +211,6 @@ class ServiceBusListener:
 
     @staticmethod
     def _locked_s(message: ServiceBusReceivedMessage) -> float:
-        """Seconds for which the message is still locked. The client checks locks by the wall's time, so that is used."""
+        """Seconds until the lock runs out, by the wall's time, by which the client checks locks too."""
         until = message.locked_until_utc
         return 0.0 if until is None else (until - datetime.now(UTC)).total_seconds()

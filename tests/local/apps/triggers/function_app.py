@@ -62,6 +62,7 @@ async def on_batch(messages: List[func.ServiceBusMessage]) -> None:  # noqa: UP0
 
 
 @app.service_bus_queue_trigger(arg_name="message", connection="NOWHERE", queue_name="lost")
+@app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:05")
 def on_lost_message(message: func.ServiceBusMessage) -> None:
     note("on_lost_message")
 
@@ -102,8 +103,9 @@ async def lingers(timer: func.TimerRequest) -> None:
     note("lingers")
     try:
         await asyncio.sleep(20)
-    finally:
-        note("lingers", ended=True)
+    except asyncio.CancelledError:
+        logging.error("lingers was cancelled")  # noqa: TRY400
+        raise
 
 
 @app.event_grid_trigger(arg_name="event")
