@@ -74,6 +74,14 @@ def wait(ctx: task.OrchestrationContext, _: None) -> Any:
 
 
 @app.orchestration_trigger(context_name="context")
+def timer_and_activity(ctx: task.OrchestrationContext, _: None) -> Any:
+    timer = ctx.create_timer(timedelta(hours=1))
+    doubled = yield ctx.call_activity("double", input=1)
+    yield timer
+    return doubled
+
+
+@app.orchestration_trigger(context_name="context")
 def exclusive(ctx: task.OrchestrationContext, _: None) -> Any:
     with (yield ctx.lock_entities([LEDGER])):
         ctx.set_custom_status("in")

@@ -115,6 +115,36 @@ async def test_no_more_activities_run_at_once_than_host_json_allows(launch: Laun
     assert most == 3
 
 
+async def test_a_rewound_orchestration_still_has_its_timers(running: Running) -> None:
+    async def fail_once(function: LoadedFunction, _: str) -> None:
+        if function.name == "double" and running.invoker.calls.count("double") == 1:
+            raise FunctionFailed("OutOfQuotaError", "later")
+
+    running.invoker.before = fail_once
+    state = await running.run("timer_and_activity")
+    assert state.runtime_status is OrchestrationStatus.FAILED
+    await running.extension.client.rewind_orchestration(state.instance_id, reason="quota granted")
+    await running.clock.advance(3600)
+    assert (await running.state(state.instance_id)).get_output() == 2
+
+
+async def test_a_resume_that_arrives_during_the_suspending_turn_is_not_forgotten(running: Running) -> None:
+    instance_id = (await running.run("wait")).instance_id
+    client = running.extension.client
+    suspending = asyncio.Event()
+
+    async def slow_turn(function: LoadedFunction, _: str) -> None:
+        if not suspending.is_set():
+            suspending.set()
+            await client.resume_orchestration(instance_id)
+            await client.raise_orchestration_event(instance_id, "go", data="went")
+
+    running.invoker.before = slow_turn
+    await client.suspend_orchestration(instance_id)
+    await running.clock.settle()
+    assert (await running.state(instance_id)).get_output() == "went"
+
+
 async def test_busy_means_work_and_not_waiting(running: Running) -> None:
     release = asyncio.Event()
 

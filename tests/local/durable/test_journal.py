@@ -48,11 +48,11 @@ def wait_for_lines(path: Path, count: int, running: subprocess.Popen[bytes]) -> 
 
 
 @pytest.mark.slow  # two processes that import the SDK
-@pytest.mark.parametrize("started_activities", [5, 22, 45])
+@pytest.mark.parametrize("started_activities", [8, 40])
 async def test_killed_in_the_middle_of_everything_it_ends_as_if_it_had_not_been(
     tmp_path: Path, started_activities: int
 ) -> None:
-    """At 5, 22 and 45 activities begun: while they start, with timers armed, and with children and entities at work."""
+    """At 8 and 40 activities begun: while the first ones run, and with timers, children and entities at work."""
     journal, started = tmp_path / "hub.db", tmp_path / "started"
     killed = process(journal, started)
     wait_for_lines(started, started_activities, killed)

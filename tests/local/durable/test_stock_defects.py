@@ -310,17 +310,13 @@ def test_10_a_child_knows_its_parent(hub: Hub) -> None:
 def test_11_an_entity_without_state_does_not_exist(hub: Hub) -> None:
     cell = EntityInstanceId("cell", "11")
 
-    def exists() -> bool:
-        listed = [entity.id for entity in hub.client.get_all_entities()]
-        found = hub.client.get_entity(cell) is not None
-        assert found is (cell in listed)
-        return found
-
     hub.client.signal_entity(cell, "set", 1)
-    _wait_until(exists)
+    _wait_until(lambda: hub.client.get_entity(cell) is not None)
+    assert [entity.id for entity in hub.client.get_all_entities()] == [cell]
     hub.client.signal_entity(cell, "delete")
     time.sleep(SHORTLY_S)
-    assert exists() is hub.is_stock
+    assert (hub.client.get_entity(cell) is not None) is hub.is_stock
+    assert [entity.id for entity in hub.client.get_all_entities()] == ([cell] if hub.is_stock else [])
 
 
 def test_12_an_abandoned_entity_call_does_not_fail_the_next_generation(hub: Hub) -> None:
