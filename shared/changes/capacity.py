@@ -106,7 +106,12 @@ async def request(arm: Arm, action: Action, view: DeploymentView) -> Answer:
     """Ask for `action.to` instances, once. `view` is the captured one, whose sku name the PATCH repeats.
 
     A repeated call sends the identical request (`action.request_id` and the body are the same).
+
+    Raises:
+        ValueError: the view is of another deployment than the action's.
     """
+    if view.id.key != action.target:
+        raise ValueError(f"captured was {view.id.key}, but the action is for {action.target}")
     body = {"sku": {"name": view.sku_name, "capacity": action.to}}
     try:
         reply = await arm.patch(view.id.arm_id, api.MACHINE_LEARNING, body, action.request_id)

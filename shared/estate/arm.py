@@ -108,9 +108,11 @@ class Arm:
         seen: set[str] = set()
         while True:
             yield reply.body
-            link = reply.body.get("nextLink")
-            if not link or link in seen:
+            link = str(reply.body.get("nextLink") or "")
+            if not link:
                 return
+            if link in seen:
+                raise ArmError(f"GET {path}", reply.status, "<circular pages>", "a next page was named twice")
             seen.add(link)
             reply = await self.get_url(link)
 

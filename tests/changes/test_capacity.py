@@ -15,7 +15,7 @@ from shared.changes.capacity import Accepted, Busy, Done, Failed, Lost, Rejected
 from shared.domain import Action, Dimension
 from shared.estate.arm import Arm, ArmError, ArmReply
 from shared.estate.identity import make_credential
-from tests.estate.azure import BLUE, Azure, running_azure
+from tests.estate.azure import BLUE, GREEN, Azure, running_azure
 
 CAPACITY: Dimension = "capacity"
 PATCH_ANSWERS = BY_NAME["deployment.patch_answer"].values
@@ -77,6 +77,13 @@ async def test_the_sku_keeps_its_name(azure: Azure) -> None:
     view = replace(await capacity.capture(azure.arm, BLUE, azure.now()), sku_name="Premium")
     await capacity.request(azure.arm, action(azure), view)
     assert azure.cloud.mutations()[0].body["sku"]["name"] == "Premium"
+
+
+async def test_a_capture_of_another_deployment_changes_nothing(azure: Azure) -> None:
+    view = await capacity.capture(azure.arm, GREEN, azure.now())
+    with pytest.raises(ValueError, match="the action is for"):
+        await capacity.request(azure.arm, action(azure), view)
+    assert azure.mutations() == 0
 
 
 async def test_a_repeated_request_is_identical(azure: Azure) -> None:

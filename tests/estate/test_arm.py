@@ -131,6 +131,33 @@ async def test_lists_are_followed_page_by_page() -> None:
     assert names == queues
 
 
+async def test_pages_that_go_in_a_circle_are_an_error_and_no_loop(azure: Azure) -> None:
+    path = f"{NAMESPACE}/queues"
+    link = f"https://management.azure.com{path}?api-version={api.SERVICE_BUS}&$skip=1"
+    azure.cloud.faults.add(Fault(path="/queues", status=200, body={"value": [], "nextLink": link}, times=9))
+    with pytest.raises(ArmError, match="named twice"):
+        [page async for page in azure.arm.pages(path, api.SERVICE_BUS)]
+    assert azure.count("GET", "/queues") == 2
+
+
+async def test_a_next_page_elsewhere_is_not_fetched(azure: Azure) -> None:
+    body = {"value": [], "nextLink": "https://evil.example/queues"}
+    azure.cloud.faults.add(Fault(path="/queues", status=200, body=body))
+    with pytest.raises(ForeignUrl):
+        [page async for page in azure.arm.pages(f"{NAMESPACE}/queues", api.SERVICE_BUS)]
+    assert azure.cloud.refused_hosts == []
+
+
+async def test_a_query_by_post_is_a_read_and_tried_again(azure: Azure) -> None:
+    azure.cloud.faults.add(Fault(method="POST", status=503))
+    azure.cloud.faults.add(Fault(method="POST", withhold="close"))
+    query = {"query": "resources | project id | order by id asc"}
+    reply = await azure.arm.post_query("/providers/Microsoft.ResourceGraph/resources", api.RESOURCE_GRAPH, query)
+    assert reply.body["count"] > 0
+    assert azure.count("POST", "/resources") == 3
+    assert azure.mutations() == 0
+
+
 @pytest.mark.parametrize(
     "url",
     [
