@@ -52,10 +52,15 @@ class ScoringMetrics:
         for deployment, values in sorted(latencies_ms.items()):
             p95_ms = sorted(values)[math.ceil(0.95 * len(values)) - 1]
             self._emit(deployment, "RequestLatency_P95", p95_ms, start, {})
-            self._emit(self._endpoint, "RequestLatency_P95", p95_ms, start, {"deployment": deployment})
+            self._emit(self._endpoint, "RequestLatency_P95", p95_ms, start, {"deployment": _name(deployment)})
 
     def _emit_requests(self, deployment: str, status: int, per_minute: float, start: datetime) -> None:
-        by_code = {"statusCode": str(status), "statusCodeClass": f"{status // 100}xx", "deployment": deployment}
+        by_code = {"statusCode": str(status), "statusCodeClass": f"{status // 100}xx", "deployment": _name(deployment)}
         self._emit(self._endpoint, "RequestsPerMinute", per_minute, start, by_code)
         if deployment:
             self._emit(deployment, "RequestsPerMinute", per_minute, start, {"envoy_response_code": str(status)})
+
+
+def _name(deployment: str) -> str:
+    """The dimension has the deployment's name, where deployments go by their resource ids."""
+    return deployment.rpartition("/")[2]

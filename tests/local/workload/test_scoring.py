@@ -186,6 +186,17 @@ async def test_metrics_count_the_requests_of_each_minute() -> None:
     assert emitted[-1][3] == start + timedelta(minutes=11)
 
 
+async def test_metrics_go_to_resource_ids_and_name_the_deployment() -> None:
+    emitted = list[tuple[str, str, float, datetime, Mapping[str, str]]]()
+    world = World(emit=lambda *record: emitted.append(record))
+    blue = "/subscriptions/1/onlineEndpoints/vision/deployments/blue"
+    world.estate.add(blue, 1)
+    await ask(world, 1)
+    await world.clock.advance(60)
+    assert {name for name, *_ in emitted} == {"vision", blue}
+    assert {labels["deployment"] for name, *_, labels in emitted if name == "vision"} == {"blue"}
+
+
 async def test_a_shorter_window_counts_requests_a_minute_all_the_same() -> None:
     emitted = list[tuple[str, str, float, datetime, Mapping[str, str]]]()
     world = World(ServiceProfile(1, concurrency=9), emit=lambda *record: emitted.append(record), window_s=15)
