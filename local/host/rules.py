@@ -253,3 +253,7 @@ def deviations_table() -> str:
     """The deviations as README.md lists them: a Markdown table."""
     rows = [f"| {rule.section} | `{rule.id}` | {rule.words} | {rule.deviation} |" for rule in deviations()]
     return "\n".join(["| section | rule | the real host | here |", "|---|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(deviations_table())

@@ -1,4 +1,4 @@
-"""`python -m tests.local.host.refusals APP_DIR...`: starts a host for each in a fork and prints what each said, as JSON.
+"""`python -m tests.local.host.refusals APP_DIR...`: starts a host for each in a fork; what they said, as JSON.
 
 A fork, because one process can load one app, and a new interpreter for each would import the Azure SDKs every time.
 """

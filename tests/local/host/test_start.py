@@ -12,7 +12,6 @@ import pytest
 from local.clock import RealClock
 from local.host.errors import HostStartError
 from local.host.host import Host
-
 from tests.local.host.process import APPS, REPOSITORY, HostProcess
 from tests.local.host.rule import rule
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -36,17 +37,17 @@ def wait_for_word(context: Any, _input: Any) -> Generator[Any, Any, str]:
 
 
 @app.orchestration_trigger(context_name="context")
-def fails(context: Any, _input: Any) -> Generator[Any, Any, None]:
+def fails(context: Any, _input: Any) -> Generator[Any, Any]:
     yield context.call_activity("raises", input=None)
 
 
 @app.orchestration_trigger(context_name="context")
-def calls_nobody(context: Any, _input: Any) -> Generator[Any, Any, None]:
+def calls_nobody(context: Any, _input: Any) -> Generator[Any, Any]:
     yield context.call_activity("no_such_activity", input=None)
 
 
 @app.orchestration_trigger(context_name="context")
-def calls_disabled(context: Any, _input: Any) -> Generator[Any, Any, None]:
+def calls_disabled(context: Any, _input: Any) -> Generator[Any, Any]:
     yield context.call_activity("switched_off", input=None)
 
 
@@ -87,11 +88,11 @@ async def too_slow(nothing: None) -> None:
 
 
 @app.activity_trigger(input_name="path")
-async def hold(path: str) -> str:
+def hold(path: str) -> str:
     """Runs until the file `path` exists, and says so in `path`.running."""
     Path(f"{path}.running").touch()
     for _ in range(250):
         if Path(path).exists():
             return "released"
-        await asyncio.sleep(0.01)
+        time.sleep(0.01)
     return "never released"

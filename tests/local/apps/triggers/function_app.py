@@ -104,7 +104,7 @@ async def lingers(timer: func.TimerRequest) -> None:
     try:
         await asyncio.sleep(20)
     except asyncio.CancelledError:
-        logging.error("lingers was cancelled")  # noqa: TRY400
+        logging.error("lingers was cancelled")
         raise
 
 
