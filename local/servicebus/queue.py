@@ -283,11 +283,9 @@ class Queue:
             self._resume(message)
 
     def _resume(self, message: Message) -> None:
-        """Back to where the message was before it was locked; what expired under lock expires now."""
+        """Back to where the message was before it was locked; what expired under lock is due at once."""
         if message.resume_state is MessageState.DEFERRED:
             self._store.move(message, MessageState.DEFERRED)
-        elif message.expires_at is not None and message.expires_at <= self._clock.now():
-            self._expire(message)
         else:
             self._store.move(message, MessageState.ACTIVE, message.expires_at)
             self._announce_ready()
@@ -334,7 +332,7 @@ class Queue:
     # ---- telling others
 
     def _announce_ready(self) -> None:
-        for listener in self.ready_listeners:
+        for listener in list(self.ready_listeners):  # receivers come and go on another thread
             self._transaction.afterwards(listener)
 
     def _count(self, metric: str, n: int) -> None:

@@ -89,7 +89,6 @@ class Session:
             self._waiting = deque(item for item in self._waiting if item[0].handle != detach.handle)
             self.send(Detach(detach.handle, closed=bool(detach.closed)))
 
-
     def _on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         self._next_incoming_id = (self._next_incoming_id + 1) & _SERIAL
         self._incoming_window -= 1

@@ -34,6 +34,9 @@ class RawClient:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
+    async def flush(self) -> None:
+        await self._writer.drain()
+
     def send(self, performative: Performative, payload: bytes = b"", channel: int = 0) -> None:
         self.write(framing.encode_frame(channel, performative, payload))
 

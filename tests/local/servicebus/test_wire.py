@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import struct
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -96,6 +97,17 @@ async def test_draining_ends_the_credit_at_once(broker: Broker, client: RawClien
     assert (await client.expect(Transfer)).delivery_id == 1
 
 
+async def test_a_drain_takes_no_more_than_the_credit(broker: Broker, client: RawClient) -> None:
+    for _ in range(3):
+        broker.queue("q").send(b"x")
+    await client.open_session()
+    client.attach_receiver("q")
+    client.grant(2, drain=True)
+    drained = await client.expect(Flow)
+    assert (drained.link_credit, drained.delivery_count) == (0, 2)
+    assert (broker.queue("q").counts().locked, broker.queue("q").counts().active) == (2, 1)
+
+
 async def test_the_window_of_the_session_is_respected(broker: Broker, client: RawClient) -> None:
     for _ in range(5):
         broker.queue("q").send(b"x")
@@ -147,6 +159,21 @@ async def test_a_message_in_several_frames_is_put_together(broker: Broker, clien
     client.send(Transfer(UInt(0)), payload[300:])
     assert (await client.expect(Disposition)).state == ACCEPTED
     assert broker.queue("q").receive(1)[0].body == b"abcdef" * 100
+
+
+async def test_a_message_without_end_takes_no_memory(client: RawClient) -> None:
+    await client.open_session()
+    client.attach_sender("q")
+    tracemalloc.start()
+    try:
+        for _ in range(80):
+            client.send(transfer(more=True), b"x" * 200_000)
+            await client.flush()
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 8_000_000  # of 16 million sent
+    assert await sent(client, b"the end") == "amqp:link:message-size-exceeded"
 
 
 async def test_an_aborted_message_leaves_nothing_behind(broker: Broker, client: RawClient) -> None:
