@@ -47,7 +47,7 @@ async def actuation_step(order: dict) -> dict:  # type: ignore[type-arg]  # the 
 
     from shared.domain import Order
 
-    return asdict(await _actuator().step(Order(**order)))  # type: ignore[arg-type]  # written by start_orders
+    return asdict(await _actuator().step(Order(**order)))
 
 
 def _actuator() -> "Actuator":

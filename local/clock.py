@@ -108,7 +108,7 @@ def _call_in(loop: asyncio.AbstractEventLoop, callback: Callback) -> None:
 class VirtualClock:
     """Time that moves only by `advance`, and only while every busy-probe says that nothing is in flight.
 
-    Give it a probe for each part that works on its own (`host.busy`, ...): `advance` then runs everything that falls due
+    Give it a probe for each part that works on its own (`host.busy`, ...): `advance` then runs all that falls due
     in order, and waits after each instant until the parts have come to rest.
     """
 

@@ -1,7 +1,7 @@
 """One small Azure with a workload: a queue, a dispatcher, an endpoint with one deployment, and everything around them.
 
-The demo and the end-to-end tests start from here. The app is not part of it: it runs on `local.host`, in its own process or in
-this one, with `app_settings` as its settings.
+The demo and the end-to-end tests start from here. The app is not part of it: it runs on `local.host`, in its own
+process or in this one, with `app_settings` as its settings.
 """
 
 import random
@@ -45,8 +45,8 @@ WORK_QUEUE, SIGNALS_QUEUE = "work", "signals"
 class Shape:
     """Of what size and speed the world is. The defaults are the demo's: an hour of Azure in a minute or two.
 
-    `metric_delay_s` None: as the assumption `monitor.delay_s` says. `over_the_wire`: the dispatcher uses the real Service Bus
-    client and real HTTP; in process it is as exact and much cheaper, for virtual time.
+    `metric_delay_s` None: as the assumption `monitor.delay_s` says. `over_the_wire`: the dispatcher uses the real
+    Service Bus client and real HTTP; in process it is as exact and much cheaper, for virtual time.
     """
 
     capacity: int = 1
@@ -54,6 +54,7 @@ class Shape:
     service_s: float = 0.5
     slots_per_instance: int = 1
     dispatcher_concurrency: int = 40
+    busy_retry_s: float = 1.0
     size: str = "Standard_DS3_v2"
     quota_vcpus: int = 400
     metric_grain_s: float = 5.0
@@ -163,7 +164,10 @@ class World:
         }
 
     def _dispatcher(self, inbox: ServiceBusInbox | QueueInbox, scorer: HttpScorer | PoolScorer) -> Dispatcher:
-        return Dispatcher(inbox, scorer, self.clock, concurrency=self.shape.dispatcher_concurrency)
+        shape = self.shape
+        return Dispatcher(
+            inbox, scorer, self.clock, concurrency=shape.dispatcher_concurrency, busy_retry_s=shape.busy_retry_s
+        )
 
     async def _answer(self, call: Call) -> Reply:  # noqa: ARG002 - the simulated model does not look at its input
         answer = await self.pool.score()

@@ -21,9 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.records.chain import LedgerEntry
-from shared.records.ledger import Ledger
-
 from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
 from shared.changes.wording import outcome_words
@@ -31,8 +28,10 @@ from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome
 from shared.estate.arm import Arm, ArmError, ArmThrottled, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
+from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
 from shared.records.errors import Conflict
+from shared.records.ledger import Ledger
 from shared.records.state import Row, StateStore
 
 log = logging.getLogger("watchkeeper")
