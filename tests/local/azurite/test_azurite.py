@@ -79,12 +79,15 @@ def test_stop_ends_the_process_and_removes_the_temporary_folder(
         _ = running.connection_string
 
 
-def test_azurite_ends_when_its_parent_is_killed() -> None:
+def test_azurite_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     program = (
         "import time\nfrom local.azurite import Azurite\nrunning = Azurite()\nrunning.start()\n"
         "print(running._process.pid, flush=True)\ntime.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     with parent.stdout:
         azurite_pid = int(parent.stdout.readline())
