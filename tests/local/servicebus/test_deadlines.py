@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.clock import VirtualClock
 from local.servicebus.deadlines import Deadlines
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3 * 86_400), st.booleans()), max_size=30))
 async def test_what_is_not_cancelled_falls_due_in_order_at_its_instant(plan: list[tuple[int, bool]]) -> None:
     clock = VirtualClock()

@@ -142,7 +142,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.size_bytes == sum(m.size_bytes for m in messages + dead.peek(0, 1000))
 
 
-QueueMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestQueueMachine = QueueMachine.TestCase
 
 
