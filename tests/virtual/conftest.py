@@ -1,4 +1,4 @@
-"""One host a test process, one arena a test."""
+"""One host a test process, one arena a test. A module says `pytestmark = VIRTUAL`: host and tests share one loop."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,14 +10,9 @@ import pytest_asyncio
 
 from tests.virtual.arena import Arena, VirtualApp, arena
 
+VIRTUAL = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("virtual")]
+
 OpenArena = Callable[..., AbstractAsyncContextManager[Arena]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/virtual/" in item.nodeid:
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"))
-            item.add_marker(pytest.mark.xdist_group("virtual"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

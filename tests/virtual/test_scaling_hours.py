@@ -3,7 +3,9 @@
 import random
 
 from local.workload import Arrivals, Surge
-from tests.virtual.conftest import OpenArena
+from tests.virtual.conftest import VIRTUAL, OpenArena
+
+pytestmark = VIRTUAL
 
 HOUR_S = 3600.0
 
