@@ -43,6 +43,7 @@ class ServiceBusOptions:
     max_message_batch_size: int = 1000
     auto_complete: bool = True
     max_lock_renewal_s: float = 300.0
+    prefetch_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,7 @@ def _service_bus(reader: _Reader) -> ServiceBusOptions:
         max_message_batch_size=reader.number(base + "maxMessageBatchSize", 1000, 1),
         auto_complete=reader.boolean(base + "autoCompleteMessages", True),
         max_lock_renewal_s=renewal.total_seconds(),
+        prefetch_count=reader.number(base + "prefetchCount", 0, 0),
     )
 
 

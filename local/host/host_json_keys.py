@@ -71,7 +71,7 @@ NOT_APPLIED = frozenset(
         "aggregator", "watchdirectories", "watchfiles", "singleton", "telemetrymode", "retry", "customhandler",
         "sendcanceledinvocationstotheworker", "healthmonitor", "concurrency", "manageddependency",
         "extensions.http.dynamicthrottlesenabled", "extensions.http.customheaders", "extensions.http.hsts",
-        "extensions.servicebus.prefetchcount", "extensions.servicebus.minmessagebatchsize",
+        "extensions.servicebus.minmessagebatchsize",
         "extensions.servicebus.maxbatchwaittime", "extensions.servicebus.enablecrossentitytransactions",
         "extensions.servicebus.transporttype", "extensions.servicebus.webproxy",
         "extensions.servicebus.clientretryoptions", "extensions.blobs",

@@ -229,6 +229,12 @@ RULES: tuple[Rule, ...] = (
         "It is the folder's name: nothing is shared.",
     ),
     Rule("life.stop", _LIFE, "Stop within 10 s, without a cancellation signal to functions"),
+    Rule(
+        "life.drain_on_stop",
+        _LIFE,
+        "What runs at a stop is cancelled at once unless FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING is set",
+        "What runs may always finish within the time of the stop.",
+    ),
     Rule("admin.ping", _LIFE, "admin/host/ping is open: 200"),
     Rule("admin.status", _LIFE, "admin/host/status (id, state, version, errors) needs the master key"),
     Rule("admin.invoke", _LIFE, "POST admin/functions/{name} {\"input\": \"...\"}: 202, 400 empty, 404 unknown"),

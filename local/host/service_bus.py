@@ -105,7 +105,9 @@ class ServiceBusListener:
             trigger = self.function.trigger
             self._client = connect(str(trigger.get("connection") or DEFAULT_CONNECTION), self._settings)
             self._receiver = self._client.get_queue_receiver(
-                str(trigger["queueName"]), receive_mode=ServiceBusReceiveMode.PEEK_LOCK
+                str(trigger["queueName"]),
+                receive_mode=ServiceBusReceiveMode.PEEK_LOCK,
+                prefetch_count=self._options.prefetch_count,
             )
             try:
                 await self._receiver.__aenter__()

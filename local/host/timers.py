@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.clock import Clock
+from local.host.errors import HostStartError
 from local.host.functions import FunctionFailed, LoadedFunction
 from local.host.protos import typed_json
 from local.host.runtime import Runtime, TriggerData
@@ -44,8 +45,7 @@ class StatusFile:
         self._path = path
         self._statuses: dict[str, Status] = {}
         if path is not None and path.exists():
-            document = json.loads(path.read_text(encoding="utf-8"))
-            self._statuses = {name: Status.parse(status) for name, status in document.items()}
+            self._statuses = _read(path)
 
     def get(self, function: str) -> Status | None:
         return self._statuses.get(function)
@@ -57,6 +57,14 @@ class StatusFile:
             draft = self._path.with_name(self._path.name + ".new")
             draft.write_text(json.dumps(document), encoding="utf-8")
             draft.replace(self._path)
+
+
+def _read(path: Path) -> dict[str, Status]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Status.parse(status) for name, status in document.items()}
+    except (ValueError, KeyError, AttributeError) as error:
+        raise HostStartError(f"The timers' record {path.name} cannot be read: {error}. Remove it.") from error
 
 
 class TimerListener:

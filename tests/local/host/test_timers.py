@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from local.clock import VirtualClock
+from local.host.errors import HostStartError
 from local.host.listeners import cancel
 from local.host.protos import plain
 from local.host.runtime import Runtime, TriggerData
@@ -221,6 +222,14 @@ async def test_retry_for_ever(timer: Timer) -> None:
     await timer.start(behaviour=fail_often, retry=RetryPolicy(False, -1, timedelta(seconds=1), timedelta(seconds=1)))
     await timer.clock.advance(2.5 * 3600)
     assert tries == 101
+
+
+def test_a_record_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "timers.json"
+    for text in ("{", '{"f": {"Last": "x"}}', "[]"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(HostStartError, match=r"timers\.json cannot be read"):
+            StatusFile(path)
 
 
 async def test_a_lost_record_is_a_first_start(timer: Timer) -> None:
