@@ -38,9 +38,11 @@ class ScalingSnapshot:
 class ScalingMemory:
     """What the decision learned and must not forget; plain values, so that a recorded decision replays bit for bit.
 
-    `service_rate_per_s` is learned per instance. `busy_since`: the queue has held messages since then. `changed_at` is
-    our last change of capacity (in observe: the one that would have been made). `grown_at`, `grown_from`,
-    `ready_since` and `completions_before_growth_per_s` describe the last growth, to see whether it helped.
+    `service_rate_per_s` is learned per instance. `depth` is that of `depth_at`. `busy_since`: more messages than ready
+    instances since then. `completions_per_s` is smoothed and includes the sample of `completions_at`, `completing_at`
+    is the last sample in which anything was completed. `changed_at` is our last change of capacity (in observe: the
+    one that would have been made). `grown_at`, `grown_from`, `ready_since` (when all of it served) and
+    `completions_before_growth_per_s` describe the last growth, to see whether it helped.
     `less_needed_since` and `less_needed_peak`: since when fewer instances suffice, and the most that were needed in
     that time.
     """
@@ -52,6 +54,8 @@ class ScalingMemory:
     depth_slope_per_s: float = 0.0
     busy_since: datetime | None = None
     completions_at: datetime | None = None
+    completions_per_s: float | None = None
+    completing_at: datetime | None = None
     ready_at_sample: int | None = None
     ready: int | None = None
     changed_at: datetime | None = None

@@ -4,6 +4,7 @@ In order: what forbids a change at all; what more instances would not help; grow
 and only on complete data. Each wish says its rule, its numbers and a sentence for the person on call.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.decisions.scaling import words
 from shared.decisions.scaling.load import Load, read_load
-from shared.decisions.scaling.sizing import drain_s, needed
+from shared.decisions.scaling.sizing import drain_s, is_at_risk, needed, wait_after
 from shared.domain import Decision, Fresh, Intent, IntentKind, ScalingMemory, ScalingSnapshot, aged
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Completions that rise by less than this share of what the new instances should add mean: something else is the limit.
 HELPED_SHARE = 0.25
+# So many completions must be overdue before none at all means that nothing is taken from the queue.
+OVERDUE_COMPLETIONS = 3
 
 # Provisioning states in which a change of capacity may be asked for; a failed update leaves the deployment usable.
 SETTLED = ("", "succeeded", "failed", "canceled")
@@ -43,10 +46,15 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     """The memory once `decision` was taken; in observe as well, so that cool-downs run as if it had happened."""
     if not decision.changes:
         return memory
-    changed = replace(memory, changed_at=decision.at, less_needed_since=None, less_needed_peak=0)
+    changed = replace(memory, changed_at=decision.at, ready_since=None, less_needed_since=None, less_needed_peak=0)
     if decision.to < decision.current:
-        return replace(changed, grown_at=None, grown_from=None, ready_since=None, completions_before_growth_per_s=None)
-    return replace(changed, grown_at=decision.at, grown_from=memory.ready or decision.current, ready_since=None)
+        return replace(changed, grown_at=None, grown_from=None, completions_before_growth_per_s=None)
+    return replace(
+        changed,
+        grown_at=decision.at,
+        grown_from=decision.current if memory.ready is None else memory.ready,
+        completions_before_growth_per_s=memory.completions_per_s if memory.busy_since else None,
+    )
 
 
 def _as_of(snapshot: ScalingSnapshot, policy: "Scaling", now: datetime) -> ScalingSnapshot:
@@ -84,7 +92,7 @@ def _limits(snapshot: ScalingSnapshot, load: Load, policy: "Scaling") -> Mapping
     if policy.max_step_out is not None:
         limits["step"] = load.capacity + policy.max_step_out
     if isinstance(snapshot.quota_headroom, Fresh):
-        limits["quota"] = load.capacity + int(snapshot.quota_headroom.value)
+        limits["quota"] = load.capacity + max(0, int(snapshot.quota_headroom.value))
     return limits
 
 
@@ -92,24 +100,30 @@ Wish = tuple[IntentKind, int | None, str, str, ScalingMemory]
 
 
 def _wish(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:
+    if load.capacity > policy.max:
+        return _down_to_max(load, memory, policy, now)
+    if is_at_risk(load, policy.drain_within_s, policy.cold_start_s):
+        wish = _growth(load, memory, policy, limits, now)
+        if load.capacity >= policy.min or (wish[1] or 0) >= policy.min:
+            return wish
     if load.capacity < policy.min:
         return "wish", policy.min, "below_min", words.below_min(load, policy), memory
-    wanted = max(policy.min, needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct))
-    must = needed(load, policy.drain_within_s, policy.cold_start_s, 0)
-    if must > load.capacity:
-        return _growth(load, memory, policy, limits, wanted, now)
     return _shrink(load, memory, policy, now)
 
 
-def _growth(
-    load: Load,
-    memory: ScalingMemory,
-    policy: "Scaling",
-    limits: Mapping[str, int],
-    wanted: int,
-    now: datetime,
-) -> Wish:
+def _down_to_max(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime) -> Wish:
+    """The policy's max is a limit on cost, whatever the load; but nothing shrinks blindly, or twice in a hurry."""
+    if load.doubts:
+        return "hold", None, "data_incomplete", words.doubts(load), memory
+    to = _step_in(load, policy, policy.max)
+    if _changed_lately(memory, policy, now):
+        return "hold", None, "waiting_to_shrink", words.above_max(load, policy, to), memory
+    return "wish", to, "above_max", words.above_max(load, policy, to), memory
+
+
+def _growth(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:
     memory = replace(memory, less_needed_since=None, less_needed_peak=0)
+    wanted = max(policy.min, needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct))
     if _not_capacity_bound(load, memory, policy):
         return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
     limit_name, limit = min(limits.items(), key=lambda named: named[1])
@@ -118,7 +132,6 @@ def _growth(
         return "hold", None, f"limited_by_{limit_name}", words.promise_broken(load, policy, wanted, limits), memory
     if _within(memory.changed_at, policy.scale_out_cooldown_s, now):
         return "hold", None, "scale_out_cooldown", words.cooldown(load, policy, memory, wanted), memory
-    memory = replace(memory, completions_before_growth_per_s=load.completions_per_s)
     rule = "promise_at_risk" if to == wanted else f"promise_at_risk_limited_by_{limit_name}"
     return "wish", to, rule, words.growth(load, policy, to, wanted, limits), memory
 
@@ -128,41 +141,60 @@ def _shrink(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime)
     enough = max(policy.min, needed(load, policy.drain_within_s, 0, policy.headroom_pct))
     if enough >= load.capacity:
         memory = replace(memory, less_needed_since=None, less_needed_peak=0)
+        late = drain_s(load) > policy.drain_within_s
+        if late:
+            return "wish", load.capacity, "late_but_draining", words.late_but_draining(load, policy), memory
         return "wish", load.capacity, "promise_kept", words.kept(load, policy), memory
     if load.doubts:
         return "hold", None, "data_incomplete", words.doubts(load), memory
+    if memory.less_needed_peak >= load.capacity:  # what was needed at another size, before somebody else shrank it
+        memory = replace(memory, less_needed_since=None, less_needed_peak=0)
     memory = replace(
         memory,
         less_needed_since=memory.less_needed_since or now,
         less_needed_peak=max(memory.less_needed_peak, enough),
     )
-    waits = (
-        load.ready < load.capacity
-        or _within(memory.less_needed_since, policy.scale_in_hold_s, now)
-        or _within(memory.changed_at, policy.scale_in_cooldown_s, now)
-    )
-    if waits or memory.less_needed_peak >= load.capacity:
+    lasts = not _within(memory.less_needed_since, policy.scale_in_hold_s, now)
+    if load.ready < load.capacity or not lasts or _changed_lately(memory, policy, now):
         return "hold", None, "waiting_to_shrink", words.waiting_to_shrink(load, policy, memory), memory
-    to = memory.less_needed_peak
-    if policy.max_step_in is not None:
-        to = max(to, load.capacity - policy.max_step_in)
+    to = _step_in(load, policy, memory.less_needed_peak)
     return "wish", to, "less_suffices", words.less_suffices(load, policy, to), memory
+
+
+def _step_in(load: Load, policy: "Scaling", to: int) -> int:
+    return to if policy.max_step_in is None else max(to, load.capacity - policy.max_step_in)
+
+
+def _changed_lately(memory: ScalingMemory, policy: "Scaling", now: datetime) -> bool:
+    """Whether the last change ended less than the cool-down ago; a growth ends when it serves."""
+    return any(_within(ended, policy.scale_in_cooldown_s, now) for ended in (memory.changed_at, memory.ready_since))
 
 
 def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
-    if load.completions_per_s is None or memory.completions_at is None or load.ready < 1:
+    if load.completions_per_s is None or memory.busy_since is None or memory.completions_at is None or load.ready < 1:
         return False
-    grace_s = policy.not_capacity_bound_after_s
-    if load.completions_per_s == 0:
-        return _older(memory.busy_since, memory.completions_at, grace_s)
-    before = memory.completions_before_growth_per_s
-    if before is None or memory.grown_from is None or load.ready <= memory.grown_from:
+    return _frozen(load, memory, policy) or _growth_did_not_help(load, memory, policy)
+
+
+def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
+    """Nothing was completed for so long that several completions are overdue."""
+    overdue_s = OVERDUE_COMPLETIONS / (load.service_rate_per_s * load.ready)
+    grace_s = max(policy.not_capacity_bound_after_s, overdue_s)
+    return load.completions_per_s == 0 and all(
+        _older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.completing_at) if since
+    )
+
+
+def _growth_did_not_help(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
+    """Since the last growth serves, there was always work for all, and completions are about what they were before."""
+    before, after = memory.completions_before_growth_per_s, memory.completions_per_s
+    if before is None or after is None or not memory.grown_from or load.ready <= memory.grown_from:
         return False
     should_add = before * (load.ready / memory.grown_from - 1)
-    return (
-        _older(memory.ready_since, memory.completions_at, grace_s)
-        and load.completions_per_s < before + HELPED_SHARE * should_add
+    grace_s = policy.not_capacity_bound_after_s
+    return after < before + HELPED_SHARE * should_add and all(
+        _older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.ready_since)
     )
 
 
@@ -170,12 +202,12 @@ def _within(since: datetime | None, period_s: float, now: datetime) -> bool:
     return since is not None and (now - since).total_seconds() < period_s
 
 
-def _older(since: datetime | None, at: datetime, period_s: float) -> bool:
-    return since is not None and (at - since).total_seconds() >= period_s
+def _older(since: datetime | None, at: datetime | None, period_s: float) -> bool:
+    return since is not None and at is not None and (at - since).total_seconds() >= period_s
 
 
 def _numbers(load: Load, policy: "Scaling", limits: Mapping[str, int]) -> dict[str, float]:
-    return {
+    numbers = {
         "depth": load.depth,
         "arrivals_per_s": load.arrivals_per_s,
         "service_rate_per_s": load.service_rate_per_s,
@@ -183,11 +215,13 @@ def _numbers(load: Load, policy: "Scaling", limits: Mapping[str, int]) -> dict[s
         "ready": load.ready,
         "pending_in_s": load.pending_in_s,
         "drain_s": drain_s(load),
+        "wait_at_cold_start_s": wait_after(load, policy.cold_start_s),
         "needed": needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct),
         "drain_within_s": policy.drain_within_s,
         **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
         **{f"limit_{name}": limit for name, limit in limits.items()},
     }
+    return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
 
 
 def _intent(

@@ -4,6 +4,8 @@ import math
 
 from shared.decisions.scaling.load import Load
 
+# The promise is at risk once this share of it would be used up: a rate that is a little too high for a moment is not.
+AT_RISK_SHARE = 0.5
 # Guards ceil() against 3.0000000000000004 instances.
 _EPSILON = 1e-9
 
@@ -31,6 +33,19 @@ def backlog_after(load: Load, horizon_s: float) -> float:
     at_arrival = max(0.0, load.depth + (load.arrivals_per_s - load.service_rate_per_s * load.ready) * pending_s)
     rest_s = horizon_s - pending_s
     return max(0.0, at_arrival + (load.arrivals_per_s - load.service_rate_per_s * load.capacity) * rest_s)
+
+
+def wait_after(load: Load, horizon_s: float) -> float:
+    """Seconds that a message will wait which arrives in `horizon_s` seconds, if nothing new is ordered."""
+    backlog = backlog_after(load, horizon_s)
+    rate = load.service_rate_per_s * load.capacity
+    return 0.0 if backlog <= 0 else backlog / rate if rate > 0 else math.inf
+
+
+def is_at_risk(load: Load, drain_within_s: float, cold_start_s: float) -> bool:
+    """Whether messages will wait too long by the time that a new instance could serve, and more would help them."""
+    too_few = needed(load, drain_within_s, cold_start_s, headroom_pct=0) > load.capacity
+    return too_few and wait_after(load, cold_start_s) > AT_RISK_SHARE * drain_within_s
 
 
 def needed(load: Load, drain_within_s: float, horizon_s: float, headroom_pct: float) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from shared.decisions.scaling.load import Load
-from shared.decisions.scaling.sizing import drain_s
+from shared.decisions.scaling.sizing import drain_s, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
@@ -38,9 +38,17 @@ def below_min(load: Load, policy: "Scaling") -> str:
     return f"{_instances(load.capacity)} is below the policy's minimum of {policy.min}."
 
 
+def above_max(load: Load, policy: "Scaling", to: int) -> str:
+    return (
+        f"{_instances(load.capacity)} are above the policy's max of {policy.max}: {to} will be left. "
+        f"Between two changes lie at least {_time(policy.scale_in_cooldown_s)}."
+    )
+
+
 def growth(load: Load, policy: "Scaling", to: int, wanted: int, limits: Mapping[str, int]) -> str:
     sentence = (
-        f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. "
+        f"{_situation(load)}: drained in {_time(drain_s(load))}, and what comes in {_time(policy.cold_start_s)} would "
+        f"wait {_time(wait_after(load, policy.cold_start_s))}; promised {_time(policy.drain_within_s)}. "
         f"{_instances(to)} would keep up; a new one serves after about {_time(policy.cold_start_s)}."
     )
     if to < wanted:
@@ -72,14 +80,22 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
             "more instances would not help. Look at the dispatcher that takes them, and at the endpoint's errors."
         )
     return (
-        f"{load.depth:.0f} messages wait, but completions stayed at {load.completions_per_s or 0:.2f}/s when instances "
-        f"rose from {memory.grown_from} to {load.ready}: more would not help. Look at the dispatcher's concurrency "
-        "and the endpoint's limits."
+        f"{load.depth:.0f} messages wait, but completions stayed at {memory.completions_per_s or 0:.2f}/s when "
+        f"instances rose from {memory.grown_from} to {load.ready}: more would not help. Look at the dispatcher's "
+        "concurrency and the endpoint's limits."
     )
 
 
 def kept(load: Load, policy: "Scaling") -> str:
     return f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}."
+
+
+def late_but_draining(load: Load, policy: "Scaling") -> str:
+    return (
+        f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. The promise "
+        "cannot be kept for the messages that wait now: more instances would serve only in "
+        f"{_time(policy.cold_start_s)}, and are not needed for what comes then."
+    )
 
 
 def doubts(load: Load) -> str:
