@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.cloud.faults import Fault
@@ -59,6 +59,14 @@ def test_as_many_instances_as_fit_with_the_reserve_and_not_one_more(free: int, v
 
     fits = instances_in(free, vcpus, reserve_pct)
     assert need(fits) <= free < need(fits + 1)
+
+
+@given(instances=st.integers(1, 50), vcpus=st.integers(1, 416), reserve_pct=reserves)
+@example(instances=15, vcpus=9, reserve_pct=20)  # floating point makes 14 of it
+def test_quota_that_is_just_enough_is_enough(instances: int, vcpus: int, reserve_pct: float) -> None:
+    need = math.ceil(instances * vcpus * (100 + Fraction(str(reserve_pct))) / 100)
+    assert instances_in(need, vcpus, reserve_pct) >= instances
+    assert instances_in(need - 1, vcpus, reserve_pct) < instances
 
 
 def test_ten_instances_need_the_quota_of_twelve() -> None:
