@@ -53,7 +53,7 @@ def fold(target: str, dimension: Dimension, subject: Subject, intents: Iterable[
     to, winner = current, None
     for intent in live:
         wanted = _applied(intent, to, current)
-        if wanted != to or intent.kind in ("wish", "hold"):
+        if wanted != to or _says_what_to_do(intent):
             to, winner = wanted, intent
     rule = winner.rule if winner else "nothing_wanted"
     plan = plan_hash(target, current, to, rule, subject.policy_version)
@@ -73,14 +73,23 @@ def fold(target: str, dimension: Dimension, subject: Subject, intents: Iterable[
     )
 
 
-def _rank(intent: Intent) -> tuple[int, int, str]:
-    return PRECEDENCE.index(intent.source), _KINDS.index(intent.kind), intent.rule
+def _rank(intent: Intent) -> tuple[int, int, int, str, str]:
+    """Precedence; among equals the greater wish is the safer one. The rest makes the order of intents irrelevant."""
+    value = -1 if intent.value is None else intent.value
+    return PRECEDENCE.index(intent.source), _KINDS.index(intent.kind), value, intent.rule, intent.reason
+
+
+def _says_what_to_do(intent: Intent) -> bool:
+    """Wishes and holds do, even where they change nothing; floors and ceilings only bound what others say."""
+    return intent.kind == "hold" or (intent.kind == "wish" and intent.value is not None)
 
 
 def _applied(intent: Intent, value: int, current: int) -> int:
     wanted = intent.value
-    if intent.kind == "hold" or wanted is None:
+    if intent.kind == "hold":
         return current
+    if wanted is None:  # bounds nothing, wishes nothing
+        return value
     if intent.kind == "floor":
         return max(value, wanted)
     if intent.kind == "ceiling":
