@@ -34,6 +34,9 @@ from shared.safety.gates import allowed_mode
 
 log = logging.getLogger("watchkeeper")
 
+# An action in one of these states may have taken effect, and is followed to its end.
+IN_FLIGHT = ("sent", "accepted")
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -100,10 +103,11 @@ class EndpointRound:
         decisions = await self.decide()
         for look in self._looks:
             await self._announce(look)
+            desired = _value(self._state.desired.get((look.key, "capacity")))
             if look.key in decisions:
-                await self._settle(look, decisions[look.key])
-            else:
-                await self._save(look)
+                desired = await self._settle(look, decisions[look.key])
+            await self._save(look)
+            self._order(look, desired)
         return self._done
 
     async def decide(self) -> Mapping[str, Decision]:
@@ -174,26 +178,32 @@ class EndpointRound:
     # ---- the loops
 
     def _consult(self, look: Look) -> Subject | None:
-        """Let the loop decide; the subject to arbitrate on, or None where the capacity is not known."""
+        """Let the loop look; the subject to arbitrate on, or None where nothing can be decided.
+
+        That is where the capacity is not known, and while our own change runs: Azure takes no second one before it
+        ends, and by then there is a better decision than today's.
+        """
         action = _value(self._state.actions.get((look.key, "capacity")))
-        if action is not None and not action.is_over:
+        in_flight = action is not None and action.state in IN_FLIGHT
+        if action is not None and in_flight:
             look.snapshot = replace(look.snapshot, ordered=action.to)
         look.intents, look.record = look.loop.decide(look.snapshot, look.record, look.target, self._now)
-        if look.snapshot.ordered is None and not isinstance(look.snapshot.capacity, Fresh):
-            log.warning("%s: %s", look.target.name, look.intents[0].reason)
-            return None
         capacity = look.snapshot.capacity
-        current = look.snapshot.ordered or (int(capacity.value) if isinstance(capacity, Fresh) else 0)
+        if not isinstance(capacity, Fresh):
+            log.warning("%s: %s", look.target.name, look.intents[0].reason)
+        if in_flight or not isinstance(capacity, Fresh):
+            return None
         version = look.loop.policy_version(self._policy, look.target)
-        return Subject(current=current, policy_version=version, decisions=look.record.decisions)
+        return Subject(current=int(capacity.value), policy_version=version, decisions=look.record.decisions)
 
     # ---- recording
 
-    async def _settle(self, look: Look, decision: Decision) -> None:
+    async def _settle(self, look: Look, decision: Decision) -> Decision | None:
+        """Record what changed; the desired state that stands afterwards."""
         desired_row = self._state.desired.get((look.key, "capacity"))
         action = _value(self._state.actions.get((look.key, "capacity")))
         pending = is_pending(_value(desired_row), action)
-        mode = allowed_mode(look.loop.mode(self._policy, look.target), self._controls, look.loop.name, look.target.name)
+        mode = self._mode(look)
         for alarm in decision.alarms:
             log.error("%s: %s", look.target.name, alarm)
         if decision.changes:
@@ -203,12 +213,22 @@ class EndpointRound:
                 await self._record(look, decision, mode)
                 if mode == "enforce":
                     await self._desire(decision, desired_row)
-                    pending = True
-        else:
-            pending = await self._hold(look, decision, desired_row, action, pending=pending)
-        await self._save(look)
-        if pending and mode == "enforce":
+                    return decision
+        elif self._withdraws(look, decision, action, pending=pending):
+            await self._desire(decision, desired_row)
+            return decision
+        return _value(desired_row)
+
+    def _order(self, look: Look, desired: Decision | None) -> None:
+        """What waits may be sent only in enforce; what was sent is followed to its end in any mode."""
+        action = _value(self._state.actions.get((look.key, "capacity")))
+        in_flight = action is not None and action.state in IN_FLIGHT
+        if in_flight or (self._mode(look) == "enforce" and is_pending(desired, action)):
             self._done.orders.append(Order(endpoint_key=self._endpoint_key, target=look.key, dimension="capacity"))
+
+    def _mode(self, look: Look) -> Mode:
+        mode = look.loop.mode(self._policy, look.target)
+        return allowed_mode(mode, self._controls, look.loop.name, look.target.name)
 
     async def _record(self, look: Look, decision: Decision, mode: Mode) -> None:
         mine = [intent for intent in self.intents if intent.target == look.key]
@@ -236,19 +256,16 @@ class EndpointRound:
         etag = row.etag if row else None
         await self._stores.state.put_desired(self._endpoint_key, decision.target, "capacity", decision, etag)
 
-    async def _hold(
-        self, look: Look, decision: Decision, row: Row[Decision] | None, action: Action | None, *, pending: bool
-    ) -> bool:
-        """Count a decision to leave things; withdraw an order that nobody wants any more and nobody has sent."""
+    def _withdraws(self, look: Look, decision: Decision, action: Action | None, *, pending: bool) -> bool:
+        """Count a decision to leave things; whether it takes back an order that nobody has sent yet.
+
+        A loop that only hesitates (a cool-down, missing data) takes nothing back; a need that is gone does.
+        """
         look.record = replace(look.record, holds=look.record.holds + 1)
         loop_hesitates = any(i.kind == "hold" and i.rule == decision.rule for i in look.intents)
         if not loop_hesitates:
             look.record = replace(look.record, recorded_plan="")
-        unsent = pending and (action is None or action.is_over or action.state == "claimed")
-        if not unsent or loop_hesitates:
-            return pending
-        await self._desire(decision, row)
-        return False
+        return pending and not loop_hesitates and (action is None or action.state not in IN_FLIGHT)
 
     async def _save(self, look: Look) -> None:
         """Write the memory if it holds something new; holds are counted along with the next thing that is new."""
