@@ -154,26 +154,36 @@ class Metrics:
         return answers
 
     async def _query_batch(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
-        now = self._now()
+        """One call; a batch that is refused is halved until the resource that Azure does not know stands alone."""
         try:
-            results = await self._client(region).query_resources(
-                resource_ids=resources,
-                metric_namespace=query.namespace,
-                metric_names=query.metrics,
-                timespan=(now - LOOK_BACK, now),
-                granularity=GRANULARITY,
-                aggregations=[query.aggregation],
-                filter=query.filter,
-                max_results=SERIES_PER_RESOURCE,
-            )
-        except Exception as error:  # the SDK raises its own errors, and KeyError, ValueError on bodies it cannot read
+            found = await self._call(query, region, resources)
+        except Exception as error:  # the SDK raises its own errors, and others on bodies that it cannot read
             status = getattr(error, "status_code", None) or type(error).__name__
+            if status in (400, 404) and len(resources) > 1:
+                middle = len(resources) // 2
+                halves = (resources[:middle], resources[middle:])
+                first, second = await asyncio.gather(*(self._query_batch(query, region, half) for half in halves))
+                return {**first, **second}
             reason = f"metrics of {region} could not be read: {status}: {str(error)[:400]}"
             return dict.fromkeys(map(str.lower, resources), reason)
-        if len(results) != len(resources):
-            reason = f"metrics of {region}: {len(results)} results for {len(resources)} resources: whose is whose?"
+        if len(found) != len(resources):
+            reason = f"metrics of {region}: {len(found)} results for {len(resources)} resources: whose is whose?"
             return dict.fromkeys(map(str.lower, resources), reason)
-        return {resource.lower(): _points(result) for resource, result in zip(resources, results, strict=True)}
+        return {resource.lower(): points for resource, points in zip(resources, found, strict=True)}
+
+    async def _call(self, query: _Query, region: str, resources: Sequence[str]) -> list[Points]:
+        now = self._now()
+        results = await self._client(region).query_resources(
+            resource_ids=resources,
+            metric_namespace=query.namespace,
+            metric_names=query.metrics,
+            timespan=(now - LOOK_BACK, now),
+            granularity=GRANULARITY,
+            aggregations=[query.aggregation],
+            filter=query.filter,
+            max_results=SERIES_PER_RESOURCE,
+        )
+        return [_points(result) for result in results]
 
     def _client(self, region: str) -> "MetricsClient":
         if region not in self._clients:

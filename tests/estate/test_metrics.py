@@ -120,6 +120,19 @@ async def test_the_wrong_region_or_none_is_missing_and_says_so(azure: Azure) -> 
     assert "region" in reason(found[lost.key].arrivals_per_s)
 
 
+async def test_a_resource_that_azure_does_not_know_blinds_no_other() -> None:
+    async with running_azure(fleet(endpoints=20, capacity=1)) as azure:
+        await azure.minutes(3)
+        ids = [DeploymentId.parse(each.id) for each in azure.cloud.estate.deployments()]
+        lost = DeploymentId.parse(f"{ids[0].endpoint_id}/deployments/lost")
+        ids.insert(7, lost)
+        found = await ready(azure, dict.fromkeys(ids, "westeurope"))
+        calls = azure.count("POST", "/metrics:getBatch")
+    assert "404" in reason(found.pop(lost.key))
+    assert [value(each) for each in found.values()] == [1] * 20
+    assert calls <= 12
+
+
 async def test_passing_failures_are_tried_again_and_long_waits_are_not(azure: Azure) -> None:
     await azure.minutes(3)
     azure.cloud.faults.add(Fault(path="getBatch", status=503))
@@ -130,7 +143,14 @@ async def test_passing_failures_are_tried_again_and_long_waits_are_not(azure: Az
 
 
 @pytest.mark.parametrize(
-    "body", [{"values": []}, {"values": [{"interval": "PT1M", "value": [{"timeseries": 7}]}]}, [], b"<html/>"]
+    "body",
+    [
+        {"values": []},
+        {"values": [{"interval": "PT1M", "value": [{"timeseries": 7}]}]},
+        {"values": [{"interval": "PT1M", "value": [{"timeseries": [{"data": [{"total": 1.0}]}]}]}]},
+        [],
+        b"<html/>",
+    ],
 )
 async def test_an_answer_that_cannot_be_read_is_missing(azure: Azure, body: Any) -> None:
     azure.cloud.faults.add(Fault(path="getBatch", status=200, body=body))
