@@ -11,19 +11,21 @@ Requests of each operation:
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 from shared.domain import InvalidResourceId, Missing, QueueId
 from shared.estate import api
-from shared.estate.arm import Arm
+from shared.estate.arm import LONGEST_PAUSE_S, Arm
 from shared.estate.deployments import normalised_region
-from shared.estate.failures import ArmError, ArmFailure
+from shared.estate.failures import ArmError, ArmFailure, ArmThrottled
 
 SOURCE = "servicebus countDetails"
 READS_PER_SWEEP = 200
 """Per subscription: a 15 s sweep then draws 13 reads a second of the 25 that Azure Resource Manager refills."""
+
+PARALLEL_READS = 20
 
 LONGEST_UNREAD_SHARE = 10
 """One read in so many goes to whatever was not read for longest, so that a busy estate starves nobody."""
@@ -50,7 +52,8 @@ class QueueReader:
     """Reads depths, and remembers from sweep to sweep what it read last and what a list is good for.
 
     Not more than `reads_per_sweep` requests per subscription and sweep: first what may have changed (it held messages,
-    or its metrics moved), then what was not read for longest.
+    or its metrics moved), then what was not read for longest. A subscription that Azure throttles is left alone for as
+    long as Azure asks; its queues keep their last counts, with their age.
     """
 
     def __init__(self, arm: Arm, now: Callable[[], datetime], reads_per_sweep: int = READS_PER_SWEEP) -> None:
@@ -61,6 +64,7 @@ class QueueReader:
         self._list_carries_counts: bool | None = None
         self._pages: dict[str, int] = {}
         self._regions: dict[str, str] = {}
+        self._throttled_until: dict[str, datetime] = {}
 
     async def read(self, queue: QueueId) -> QueueCounts:
         """One fresh GET.
@@ -95,7 +99,18 @@ class QueueReader:
         if queue.key in failures:
             return Missing(reason=failures[queue.key], source=SOURCE)
         waiting = f"not read yet: {self._reads_per_sweep} reads per sweep and subscription are used up"
+        if self._is_throttled(queue):
+            waiting = (
+                f"not read yet: Azure throttles reads until {self._throttled_until[_subscription(queue)]:%H:%M:%S}"
+            )
         return self._last.get(queue.key) or Missing(reason=waiting, source=SOURCE)
+
+    def _is_throttled(self, queue: QueueId) -> bool:
+        return self._now() < self._throttled_until.get(_subscription(queue), _NEVER)
+
+    def _throttle(self, queue: QueueId, throttled: ArmThrottled) -> None:
+        pause_s = LONGEST_PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
+        self._throttled_until[_subscription(queue)] = self._now() + timedelta(seconds=pause_s)
 
     async def _sweep_one(self, queues: list[QueueId], active: Collection[str], failures: dict[str, str]) -> None:
         """Lists first, one after the other (the first teaches whether lists are any use), then single reads at once."""
@@ -110,12 +125,15 @@ class QueueReader:
             budget -= pages
             single += await self._read_by_list(own, failures)
         chosen = self._most_worth_reading(single, active, budget)
-        await asyncio.gather(*(self._read_noting(queue, failures) for queue in chosen))
+        gate = asyncio.Semaphore(PARALLEL_READS)
+        await asyncio.gather(*(self._read_noting(queue, gate, failures) for queue in chosen))
 
     async def _read_by_list(self, queues: list[QueueId], failures: dict[str, str]) -> list[QueueId]:
         """Read the namespace's list; returns the queues whose counts it did not give."""
         wanted = {queue.key: queue for queue in queues}
         pages = 0
+        if self._is_throttled(queues[0]):
+            return []
         try:
             async for page in self._arm.pages(f"{queues[0].namespace_id}/queues", api.SERVICE_BUS):
                 pages += 1
@@ -123,6 +141,9 @@ class QueueReader:
                     self._take(row, wanted)
                 if self._list_carries_counts is False:
                     break
+        except ArmThrottled as throttled:
+            self._throttle(queues[0], throttled)
+            return []
         except ArmFailure as failure:
             failures.update(dict.fromkeys(wanted, str(failure)))
             return []
@@ -142,13 +163,19 @@ class QueueReader:
 
     def _remember(self, queue: QueueId, counts: QueueCounts) -> None:
         self._last[queue.key] = counts
-        self._regions[_namespace(queue)] = counts.region
+        if counts.region:
+            self._regions[_namespace(queue)] = counts.region
 
-    async def _read_noting(self, queue: QueueId, failures: dict[str, str]) -> None:
-        try:
-            await self.read(queue)
-        except ArmFailure as failure:
-            failures[queue.key] = str(failure)
+    async def _read_noting(self, queue: QueueId, gate: asyncio.Semaphore, failures: dict[str, str]) -> None:
+        async with gate:
+            if self._is_throttled(queue):
+                return
+            try:
+                await self.read(queue)
+            except ArmThrottled as throttled:
+                self._throttle(queue, throttled)
+            except ArmFailure as failure:
+                failures[queue.key] = str(failure)
 
     def _most_worth_reading(self, queues: list[QueueId], active: Collection[str], budget: int) -> list[QueueId]:
         if len(queues) <= budget:

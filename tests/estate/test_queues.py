@@ -6,9 +6,10 @@ import pytest
 
 from local.cloud.faults import Fault
 from local.cloud.queues import FixedQueues, QueueCounts
+from local.cloud.throttling import BucketSizes
 from shared.domain import Missing, QueueId
 from shared.estate.arm import ArmError
-from shared.estate.queues import QueueReader
+from shared.estate.queues import PARALLEL_READS, QueueReader
 from tests.estate.azure import IMAGES, NAMESPACE, SUBSCRIPTION, TEXTS, Azure, running_azure
 
 
@@ -137,6 +138,35 @@ async def test_what_the_budget_did_not_reach_says_so() -> None:
     missing = [outcome.reason for outcome in outcomes.values() if isinstance(outcome, Missing)]
     assert len(missing) == 2
     assert all("not read yet" in reason for reason in missing)
+
+
+async def test_a_throttled_subscription_is_left_alone_as_long_as_azure_asks() -> None:
+    names = [f"q{number:02}" for number in range(60)]
+    async with running_azure(wide_estate(names), buckets=BucketSizes(reads=10, reads_per_s=0.05)) as azure:
+        azure.cloud.attach_queues(FixedQueues("intake", names))
+        ids = [QueueId.parse(f"{NAMESPACE}/queues/{name}") for name in names]
+        depths = reader(azure)
+        outcomes = await depths.sweep(ids, ())
+        asked = len(reads(azure)) + lists(azure)
+        assert asked <= 10 + PARALLEL_READS, "those that were on their way"
+        reasons = [outcome.reason for outcome in outcomes.values() if isinstance(outcome, Missing)]
+        assert len(reasons) == 60 - 9
+        assert all("Azure throttles reads until" in reason for reason in reasons)
+        await depths.sweep(ids, ())
+        assert len(reads(azure)) + lists(azure) == asked
+        await azure.minutes(1)
+        await depths.sweep(ids, ())
+        assert len(reads(azure)) + lists(azure) > asked
+
+
+async def test_a_throttled_list_is_left_alone_too() -> None:
+    async with running_azure() as azure:
+        azure.cloud.faults.add(Fault(path="/queues$", status=429, headers={"Retry-After": "30"}, times=9))
+        depths = reader(azure)
+        for _ in range(3):
+            outcomes = await depths.sweep([IMAGES, TEXTS], ())
+        assert all(isinstance(outcome, Missing) for outcome in outcomes.values())
+        assert (lists(azure), reads(azure)) == (1, [])
 
 
 async def test_an_unread_queue_keeps_its_last_counts_with_their_age() -> None:
