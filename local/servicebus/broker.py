@@ -41,7 +41,7 @@ class Broker:
         await self._server.stop()
 
     def drop_connections(self) -> None:
-        """A fault: cut all connections at once, as a failover does. Call it on the loop that called `start`."""
+        """A fault: cut all connections at once, as a failover does. From any thread."""
         self._server.drop_connections()
 
     @property

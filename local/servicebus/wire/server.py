@@ -25,10 +25,11 @@ class Server:
         self._dispatchers: dict[Queue, Dispatcher] = {}
         self._last_traffic_s = -_QUIET_S
         self._listening: asyncio.Server | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     async def start(self, port: int) -> int:
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: Connection(self), "127.0.0.1", port)
+        self._loop = asyncio.get_running_loop()
+        self._listening = await self._loop.create_server(lambda: Connection(self), "127.0.0.1", port)
         return int(self._listening.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -42,8 +43,9 @@ class Server:
         self._dispatchers.clear()
 
     def drop_connections(self) -> None:
+        """From any thread; each connection ends within a turn of the loop."""
         for connection in list(self.connections):
-            connection.abort()
+            self._loop.call_soon_threadsafe(connection.abort)
 
     def dispatcher(self, queue: Queue) -> Dispatcher:
         if queue not in self._dispatchers:

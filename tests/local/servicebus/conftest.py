@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.clock import Clock, RealClock, VirtualClock
+from local.clock import Clock, VirtualClock
 from local.servicebus import Broker
 
 
@@ -16,6 +16,19 @@ def config(**queues: dict[str, Any]) -> dict[str, Any]:
     """A Config.json with these queues; underscores in a name become hyphens."""
     entries = [{"Name": name.replace("_", "-"), "Properties": properties} for name, properties in queues.items()]
     return {"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": entries}]}}
+
+
+def port_of(broker: Broker) -> int:
+    return int(broker.connection_string.split(":")[2].split(";")[0])
+
+
+@contextmanager
+def no_internal_errors(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """asyncio closes a connection whose protocol raised, and tells the loop: that is a defect of the broker."""
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    yield
+    assert errors == []
 
 
 @contextmanager
@@ -26,8 +39,9 @@ def broker_in_thread(settings: dict[str, Any], clock: Clock) -> Iterator[Broker]
     thread.start()
     broker = Broker(settings, clock)
     try:
-        asyncio.run_coroutine_threadsafe(broker.start(), loop).result(10)
-        yield broker
+        with no_internal_errors(loop):
+            asyncio.run_coroutine_threadsafe(broker.start(), loop).result(10)
+            yield broker
     finally:
         asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
@@ -45,16 +59,10 @@ async def broker(clock: VirtualClock) -> AsyncIterator[Broker]:
     """Queue `q` with Azure's defaults, listening on the test's loop, in virtual time."""
     running = Broker(config(q={}), clock)
     clock.add_busy_probe(running.busy)
-    await running.start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-def real_time_broker() -> Iterator[Broker]:
-    """Queue `q` in a thread of its own, in real time."""
-    with broker_in_thread(config(q={}), RealClock()) as running:
+    with no_internal_errors(asyncio.get_running_loop()):
+        await running.start()
         yield running
+        await running.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any, Self
 from local.servicebus.amqp_types import Described, Symbol, UByte, UInt, ULong
 from local.servicebus.wire import framing
 from local.servicebus.wire.framing import Frame, FrameReader, ProtocolHeader
-from local.servicebus.wire.performatives import Attach, Begin, Flow, Open, Performative, SaslInit
+from local.servicebus.wire.performatives import Attach, Begin, Disposition, Flow, Open, Performative, SaslInit, Transfer
 
 GREETING = (
     framing.protocol_header(framing.SASL_PROTOCOL)
@@ -14,6 +14,8 @@ GREETING = (
     + framing.protocol_header(framing.AMQP_PROTOCOL)
 )
 TIMEOUT_S = 10.0
+BATCH = UInt(0x80013700)
+ACCEPTED = Described(ULong(0x24), [])
 
 
 class RawClient:
@@ -100,3 +102,15 @@ def terminus(address: str | None, code: int) -> Described:
 def condition(error: Described | None) -> str:
     assert error is not None
     return str(error.value[0])
+
+
+def transfer(delivery_id: int = 0, handle: int = 0, **fields: Any) -> Transfer:
+    return Transfer(UInt(handle), UInt(delivery_id), b"tag", fields.pop("message_format", UInt(0)), **fields)
+
+
+async def sent(client: RawClient, payload: bytes, **fields: Any) -> str:
+    """How the broker answers a message: the condition of its refusal, or `accepted`."""
+    client.send(transfer(**fields), payload)
+    state = (await client.expect(Disposition)).state
+    assert state is not None
+    return "accepted" if state == ACCEPTED else condition(state.value[0])

@@ -27,7 +27,7 @@ from azure.servicebus import (
 )
 from azure.servicebus.aio import AutoLockRenewer as AsyncAutoLockRenewer
 from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
-from azure.servicebus.aio import ServiceBusReceiver, ServiceBusSender
+from azure.servicebus.aio import ServiceBusReceiver
 from azure.servicebus.exceptions import (
     MessageLockLostError,
     MessageNotFoundError,
@@ -39,6 +39,7 @@ from azure.servicebus.exceptions import (
 
 from local.clock import RealClock
 from tests.local.servicebus.conftest import broker_in_thread
+from tests.local.servicebus.shared_links import Links
 
 ELSEWHERE = os.environ.get("WATCHKEEPER_TEST_SERVICEBUS")
 # The official emulator locks for 5 s at least; the SDK's automatic renewal copes with 3 s at least.
@@ -59,42 +60,6 @@ def connection_string() -> Iterator[str]:
             queue["Properties"]["LockDuration"] = f"PT{LOCK_S[queue['Name']]:g}S"
     with broker_in_thread(settings, RealClock()) as broker:
         yield broker.connection_string
-
-
-class Links:
-    """Senders and receivers. Those of the queue `plain` are opened once and shared by all tests.
-
-    A receiver that waited in vain leaves its credit behind, and may get the next message although nobody waits for
-    it. So `plain` has one receiver only, and tests that need another have a queue for themselves.
-    """
-
-    def __init__(self, client: AsyncServiceBusClient) -> None:
-        self.client = client
-        self._open: dict[tuple[Any, ...], Any] = {}
-
-    async def sender(self, queue: str) -> ServiceBusSender:
-        key = ("sender", queue)
-        if key not in self._open:
-            self._open[key] = await self.client.get_queue_sender(queue).__aenter__()
-        sender: ServiceBusSender = self._open[key]
-        return sender
-
-    async def receiver(self, queue: str, **options: Any) -> ServiceBusReceiver:
-        key = ("receiver", queue, *sorted(options.items()))
-        if key not in self._open:
-            self._open[key] = await self.client.get_queue_receiver(queue, **options).__aenter__()
-        receiver: ServiceBusReceiver = self._open[key]
-        return receiver
-
-    async def both(self, queue: str) -> tuple[ServiceBusSender, ServiceBusReceiver]:
-        return await asyncio.gather(self.sender(queue), self.receiver(queue))
-
-    async def dead_letters(self, queue: str) -> ServiceBusReceiver:
-        return await self.receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
-
-    async def close(self, *, keep: str | None = None) -> None:
-        closing = [key for key in self._open if keep not in key]
-        await asyncio.gather(*(self._open.pop(key).close() for key in closing))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -13,7 +13,9 @@ from azure.servicebus.exceptions import MessageLockLostError
 
 from local.clock import RealClock, VirtualClock
 from local.servicebus import Broker
-from tests.local.servicebus.conftest import config
+from local.servicebus.wire.performatives import Transfer
+from tests.local.servicebus.conftest import config, port_of
+from tests.local.servicebus.raw_client import RawClient
 
 # A receiver in a process of its own, which says what it holds and then dies without a word to the broker.
 VICTIM = """
@@ -88,7 +90,7 @@ async def test_a_restart_on_the_same_port_keeps_the_messages() -> None:
 
 
 async def test_a_taken_port_is_told(broker: Broker) -> None:
-    port = int(broker.connection_string.split(":")[2].split(";")[0])
+    port = port_of(broker)
     with pytest.raises(OSError, match="address already in use"):
         await Broker(config(q={}), RealClock()).start(port)
 
@@ -150,7 +152,7 @@ async def test_virtual_time_waits_for_what_is_on_the_wire(broker: Broker, clock:
         client.get_queue_receiver("q") as receiver,
     ):
         consumer = asyncio.create_task(consume(receiver))
-        for _ in range(20):
+        for _ in range(10):
             done.clear()
             clock.call_at(clock.now() + timedelta(seconds=30), lambda: queue.send(b"x"))
             await clock.advance(600)  # ten locks long
@@ -161,18 +163,18 @@ async def test_virtual_time_waits_for_what_is_on_the_wire(broker: Broker, clock:
 
 
 async def test_a_broker_at_rest_is_not_busy(broker: Broker) -> None:
-    async with (
-        ServiceBusClient.from_connection_string(broker.connection_string) as client,
-        client.get_queue_sender("q") as sender,
-    ):
-        await sender.send_messages(ServiceBusMessage("x"))
+    broker.queue("q").send(b"x")
+    async with RawClient(port_of(broker)) as client:
+        await client.open_session()
+        client.attach_receiver("q", credit=1)
+        await client.expect(Transfer)
         assert broker.busy()
         await asyncio.sleep(0.1)
         assert not broker.busy()
 
 
 def test_many_idle_alarms_do_not_wake_the_clock() -> None:
-    """Each lock has its end, but a virtual minute of settled messages has few instants to stop at."""
+    """Each lock has its end, but half a virtual hour of settled messages has few instants to stop at."""
     clock = VirtualClock()
     queue = Broker(config(q={}), clock).queue("q")
     instants = 0
@@ -185,11 +187,11 @@ def test_many_idle_alarms_do_not_wake_the_clock() -> None:
 
     clock.call_at = count  # type: ignore[method-assign, assignment]
 
-    async def hour() -> None:
-        for _ in range(120):
+    async def half_an_hour() -> None:
+        for _ in range(60):
             queue.send(b"x")
             queue.complete(queue.receive(1)[0].lock_token)
             await clock.advance(30)
 
-    asyncio.run(hour())
-    assert instants <= 65
+    asyncio.run(half_an_hour())
+    assert instants <= 33

@@ -1,11 +1,8 @@
-"""The AMQP engine against clients that say exactly what a test wants: flow control, refusals, malformed streams."""
+"""The AMQP engine against clients that say exactly what a test wants: flow control, refusals, malformed input."""
 
-import asyncio
 import os
-import random
 import struct
 import tracemalloc
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,47 +19,36 @@ from local.servicebus.message import (
     section,
     split_sections,
 )
-from local.servicebus.wire import framing
 from local.servicebus.wire.performatives import (
     Attach,
     Begin,
     Close,
     Detach,
     Disposition,
-    End,
     Flow,
     Open,
     Performative,
     Transfer,
 )
-from tests.local.servicebus.raw_client import GREETING, RawClient, condition, terminus
+from tests.local.servicebus.conftest import port_of
+from tests.local.servicebus.raw_client import (
+    ACCEPTED,
+    BATCH,
+    GREETING,
+    RawClient,
+    condition,
+    sent,
+    terminus,
+    transfer,
+)
 
-BATCH = UInt(0x80013700)
 NULL_BOMB = b"\xf0" + struct.pack(">I", 5) + b"\xff\xff\xff\xff\x40"
-ACCEPTED = Described(ULong(0x24), [])
-
-
-def port_of(broker: Broker) -> int:
-    return int(broker.connection_string.split(":")[2].split(";")[0])
 
 
 @pytest.fixture
 async def client(broker: Broker) -> AsyncIterator[RawClient]:
     async with RawClient(port_of(broker)) as connected:
         yield connected
-
-
-@pytest.fixture(autouse=True)
-async def no_internal_error() -> AsyncIterator[None]:
-    """asyncio closes a connection whose protocol raised, and tells the loop: that is a defect of the broker."""
-    errors: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
-    yield
-    assert errors == []
-
-
-def transfer(delivery_id: int = 0, handle: int = 0, **fields: Any) -> Transfer:
-    return Transfer(UInt(handle), UInt(delivery_id), b"tag", fields.pop("message_format", UInt(0)), **fields)
 
 
 async def next_performative(client: RawClient) -> Performative | None:
@@ -279,14 +265,6 @@ async def test_a_refused_link_is_detached_with_the_reason(client: RawClient, att
     assert (await client.expect(Attach)).target is not None
 
 
-async def sent(client: RawClient, payload: bytes, **fields: Any) -> str:
-    """How the broker answers a message: the condition of its refusal, or `accepted`."""
-    client.send(transfer(**fields), payload)
-    state = (await client.expect(Disposition)).state
-    assert state is not None
-    return "accepted" if state == ACCEPTED else condition(state.value[0])
-
-
 @pytest.mark.parametrize(
     "payload",
     [
@@ -406,63 +384,3 @@ async def test_management_requests_are_answered_whatever_they_say(
 ) -> None:
     await client.open_session()
     assert await ask(client, operation, body) == expected
-
-
-# ---- noise
-
-
-def conversation() -> list[bytes]:
-    """A correct exchange, frame by frame, for the fuzzer to damage."""
-    message = section(PROPERTIES, codec.encode(["m"])) + section(DATA, codec.encode(b"x"))
-    frames: list[tuple[Performative, bytes]] = [
-        (Open("fuzz", max_frame_size=UInt(65536), idle_timeout_ms=UInt(60000)), b""),
-        (Begin(None, UInt(0), UInt(100), UInt(100)), b""),
-        (Attach("s", UInt(0), False, source=terminus(None, 0x28), target=terminus("q", 0x29)), b""),
-        (Attach("r", UInt(1), True, source=terminus("q", 0x28), target=terminus("t", 0x29)), b""),
-        (transfer(), message),
-        (transfer(1, message_format=BATCH), section(DATA, codec.encode(message))),
-        (Flow(UInt(1), UInt(100), UInt(2), UInt(100), UInt(1), UInt(0), UInt(5), drain=True), b""),
-        (Disposition(True, UInt(0), UInt(1), state=Described(ULong(0x25), [None])), b""),
-        (Detach(UInt(0), True), b""),
-        (End(), b""),
-        (Close(), b""),
-    ]
-    return [framing.encode_frame(0, performative, payload) for performative, payload in frames]
-
-
-def noise(rng: random.Random, kind: int) -> bytes:
-    """One malformed stream."""
-    if kind == 0:
-        return rng.randbytes(rng.randint(1, 300))
-    if kind == 1:
-        return GREETING + rng.randbytes(200)
-    if kind == 2:
-        body = b"\x00\x53" + bytes((rng.randint(0x10, 0x18), 0xC0, rng.randint(1, 40))) + rng.randbytes(40)
-        return GREETING + struct.pack(">IBBH", len(body) + 8, 2, 0, 0) + body
-    frames = [bytearray(frame) for frame in conversation()]
-    for _ in range(rng.randint(1, 4)):
-        damaged = rng.choice(frames)
-        damaged[rng.randrange(4, len(damaged))] = rng.randint(0, 255)
-    if rng.random() < 0.3:
-        frames.pop(rng.randrange(len(frames)))
-    return GREETING + b"".join(frames)
-
-
-async def test_malformed_streams_never_hang_or_break_the_broker(broker: Broker) -> None:
-    rng = random.Random(7)
-
-    async def answers(stream: bytes) -> set[type]:
-        async with RawClient(port_of(broker)) as client:
-            client.write(stream)
-            return {type(performative) for performative in await client.frames_until_close()}
-
-    heard: Counter[type] = Counter()
-    for _ in range(40):
-        for found in await asyncio.gather(*(answers(noise(rng, number % 5)) for number in range(20))):
-            heard.update(found)
-    # The noise got past the front door: links were attached, messages answered, and errors told.
-    assert min(heard[kind] for kind in (Attach, Disposition, Transfer, Close)) > 20, heard
-    async with RawClient(port_of(broker)) as client:
-        await client.open_session()
-        client.attach_sender("q")
-        assert await sent(client, section(DATA, codec.encode(b"still here"))) == "accepted"
