@@ -54,6 +54,18 @@ async def test_counts_and_metrics_are_those_of_the_brokers_messages(
     assert depth.values[0][1] == 3
 
 
+async def test_dead_letter_queues_are_no_entities_of_the_metrics(cloud: Cloud, clock: VirtualClock) -> None:
+    broker = Broker(CONFIG, clock)
+    cloud.attach_queues(BrokerQueues(broker))
+    broker.queue("orders").send(b"broken")
+    (message,) = broker.queue("orders").receive(1)
+    broker.queue("orders").dead_letter(message.lock_token, "bad", "cannot be read")
+    assert broker.queue("orders/$DeadLetterQueue").receive(1), "an event of its own"
+    await clock.advance(180)
+    series = await query(cloud, NAMESPACE, "OutgoingMessages", "Total", filter="EntityName eq '*'")
+    assert {each.dimensions["entityname"] for each in series} == {"orders", "returns"}
+
+
 async def test_a_list_comes_in_pages_of_100(start_cloud: StartCloud) -> None:
     names = [f"queue-{number}" for number in range(250)]
     space = {"name": "orders-bus", "group": "rg-vision", "region": "westeurope", "queues": names}

@@ -10,7 +10,7 @@ from local.clock import RealClock, VirtualClock
 from local.cloud import Cloud, Estate, Outcome
 from local.cloud.estate import Deployment
 from tests.local.cloud.clients import ArmClient
-from tests.local.cloud.conftest import BLUE, COLD_START_S, DESCRIPTION, ENDPOINT, StartCloud
+from tests.local.cloud.conftest import BLUE, COLD_START_S, DESCRIPTION, ENDPOINT, SUB, StartCloud
 
 
 def scale_to(capacity: object) -> dict[str, Any]:
@@ -125,23 +125,27 @@ async def test_growth_beyond_the_quota_is_accepted_and_fails(arm: ArmClient, clo
     assert await states(arm) == ("Succeeded", 12)
 
 
+async def usage(arm: ArmClient, row_id: str) -> tuple[int, int]:
+    """(used, limit) in vCPUs of the usage row whose id ends so."""
+    locations = f"/subscriptions/{SUB}/providers/Microsoft.MachineLearningServices/locations"
+    rows = (await arm.get(f"{locations}/westeurope/usages"))["value"]
+    (row,) = [row for row in rows if row["id"].endswith(row_id) or row["type"].endswith(row_id)]
+    return row["currentValue"], row["limit"]
+
+
+DSV2_USAGE = "Standard_DSv2_Family_Cluster_Dedicated_vCPUs"
+
+
 async def test_usage_counts_what_is_deployed_and_the_reserve_while_updating(
     arm: ArmClient, clock: VirtualClock
 ) -> None:
-    usages = (
-        f"/subscriptions/{BLUE.split('/')[2]}/providers/Microsoft.MachineLearningServices/locations/westeurope/usages"
-    )
-
-    async def family() -> tuple[int, int]:
-        rows = (await arm.get(usages))["value"]
-        row = next(row for row in rows if row["id"].endswith("Standard_DSv2_Family_Cluster_Dedicated_vCPUs"))
-        return row["currentValue"], row["limit"]
-
-    assert await family() == (12, 60)
+    assert await usage(arm, DSV2_USAGE) == (12, 60)
+    assert await usage(arm, "dedicatedCores/usages") == (12, 1000)
+    assert await usage(arm, "Standard_FSv2_Family_Cluster_Dedicated_vCPUs") == (0, 100)
     await arm.send("PATCH", BLUE, scale_to(4))
-    assert await family() == (12 + 10, 60), "2 instances of 4 vCPUs need 9.6, rounded up"
+    assert await usage(arm, DSV2_USAGE) == (12 + 10, 60), "2 instances of 4 vCPUs need 9.6, rounded up"
     await clock.advance(COLD_START_S)
-    assert await family() == (20, 60)
+    assert await usage(arm, DSV2_USAGE) == (20, 60)
 
 
 async def test_missing_capacity_fails_the_operation_and_keeps_what_is_there(
@@ -214,6 +218,7 @@ async def test_a_kubernetes_deployment_takes_no_quota(start_cloud: StartCloud, c
         await arm.send("PATCH", BLUE, scale_to(9))
         await clock.advance(COLD_START_S)
         assert await states(arm) == ("Succeeded", 9)
+        assert (await usage(arm, DSV2_USAGE))[0] == 4, "only that of the managed deployment"
 
 
 async def test_in_real_time_the_clocks_thread_carries_changes_out(

@@ -79,6 +79,16 @@ async def test_a_throttled_change_has_no_effect(start_cloud: StartCloud) -> None
     assert [record.accepted for record in cloud.mutations()] == [True, False]
 
 
+async def test_retry_after_is_whole_seconds_and_long_enough(start_cloud: StartCloud, clock: VirtualClock) -> None:
+    await start_cloud(buckets=BucketSizes(reads=1, reads_per_s=0.4))
+    async with ArmClient() as arm:
+        await arm.send("GET", BLUE)
+        throttled = await arm.send("GET", BLUE)
+        assert throttled.headers["Retry-After"] == "3", "2.5 seconds, rounded up"
+        await clock.advance(3)
+        assert (await arm.send("GET", BLUE)).status_code == 200
+
+
 async def test_other_subscriptions_and_principals_have_buckets_of_their_own(start_cloud: StartCloud) -> None:
     client_id = "11f4b6c8-0a55-4c0e-9f6d-5a4d5f4f2c01"
     await start_cloud(buckets=BucketSizes(reads=1, reads_per_s=0.1), user_assigned_identities={client_id: "another"})
