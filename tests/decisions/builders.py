@@ -1,9 +1,10 @@
 """Snapshots, policies and intents with plain values; a test names only what it is about."""
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.decisions.scaling import decide
+from shared.decisions.scaling import after_change, decide
 from shared.domain import Decision, Fresh, Intent, Missing, ScalingMemory, ScalingSnapshot, Stale
 from shared.policy import KnownRate, LearnedRate, Scaling
 
@@ -99,3 +100,23 @@ def decided(current: int, to: int, at: datetime = NOW) -> Decision:
         policy_version="v",
         at=at,
     )
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at one target again and again and remembers; times are seconds after NOW."""
+
+    rules: Scaling = field(default_factory=policy)
+    memory: ScalingMemory = field(default_factory=ScalingMemory)
+
+    def look(self, t: float, **fields: Any) -> Intent:
+        at = later(t)
+        (intent,), self.memory = decide(snapshot(at, **fields), self.memory, self.rules, at)
+        return intent
+
+    def looks(self, start: float, end: float, **fields: Any) -> list[Intent]:
+        """One look every 15 s from start to end; metrics are of the last whole minute, as they come."""
+        return [self.look(t, **fields) for t in range(int(start), int(end) + 1, 15)]
+
+    def changed(self, t: float, current: int, to: int) -> None:
+        self.memory = after_change(self.memory, decided(current, to, later(t)))

@@ -107,7 +107,7 @@ def _wish(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[
         if load.capacity >= policy.min or (wish[1] or 0) >= policy.min:
             return wish
     if load.capacity < policy.min:
-        return "wish", policy.min, "below_min", words.below_min(load, policy), memory
+        return _up_to_min(load, memory, policy, limits)
     return _shrink(load, memory, policy, now)
 
 
@@ -119,6 +119,15 @@ def _down_to_max(load: Load, memory: ScalingMemory, policy: "Scaling", now: date
     if _changed_lately(memory, policy, now):
         return "hold", None, "waiting_to_shrink", words.above_max(load, policy, to), memory
     return "wish", to, "above_max", words.above_max(load, policy, to), memory
+
+
+def _up_to_min(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int]) -> Wish:
+    limit_name, limit = min(limits.items(), key=lambda named: named[1])
+    to = min(policy.min, limit)
+    reason = words.below_min(load, policy, to, limits)
+    if to <= load.capacity:
+        return "hold", None, f"limited_by_{limit_name}", reason, memory
+    return "wish", to, "below_min", reason, memory
 
 
 def _growth(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:

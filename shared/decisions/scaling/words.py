@@ -34,8 +34,9 @@ def busy(state: str) -> str:
     return f"The deployment is {state} by an operation that is not ours; it is looked at again when that has ended."
 
 
-def below_min(load: Load, policy: "Scaling") -> str:
-    return f"{_instances(load.capacity)} is below the policy's minimum of {policy.min}."
+def below_min(load: Load, policy: "Scaling", to: int, limits: Mapping[str, int]) -> str:
+    limited = f", but {_limit_words(limits)} allows {to}" if to < policy.min else ""
+    return f"{_instances(load.capacity)} is below the policy's minimum of {policy.min}{limited}."
 
 
 def above_max(load: Load, policy: "Scaling", to: int) -> str:

@@ -1,0 +1,88 @@
+"""Hypothesis strategies: any snapshot, memory and policy that the rest of the app could hand to the decision."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import strategies as st
+
+from shared.domain import Fresh, Measurement, Missing, ScalingMemory, ScalingSnapshot, Stale
+from shared.policy import KnownRate, LearnedRate, Scaling
+from tests.decisions.builders import NOW, TARGET
+
+ages = st.floats(0, 600)
+counts = st.integers(0, 100_000).map(float)
+rates = st.floats(0, 1000)
+moments: st.SearchStrategy[datetime] = ages.map(lambda age_s: NOW - timedelta(seconds=age_s))
+
+
+def measured(values: st.SearchStrategy[float]) -> st.SearchStrategy[Measurement]:
+    """Fresh at some time in the last minutes (too old for some policies), stale or missing."""
+    return st.one_of(
+        st.builds(Fresh, value=values, at=moments, source=st.just("test")),
+        st.builds(Fresh, value=values, at=st.just(NOW), source=st.just("test")),
+        st.builds(Stale, value=values, at=moments, source=st.just("test")),
+        st.builds(Missing, reason=st.just("no answer"), source=st.just("test")),
+    )
+
+
+snapshots: st.SearchStrategy[ScalingSnapshot] = st.builds(
+    ScalingSnapshot,
+    target=st.just(TARGET),
+    taken_at=st.just(NOW),
+    depth=measured(counts),
+    arrivals_per_s=measured(rates),
+    completions_per_s=measured(rates | st.just(0.0)),
+    capacity=measured(st.integers(0, 50).map(float)),
+    ready=measured(st.integers(0, 50).map(float)),
+    quota_headroom=measured(st.integers(-5, 50).map(float)),
+    dead_letters=measured(counts),
+    ordered=st.none() | st.integers(1, 50),
+    provisioning_state=st.sampled_from(("", "Succeeded", "Updating", "Failed", "Deleting")),
+    autoscale_setting=st.sampled_from(("", "", "", "cpu-rule")),
+    scaled_by_cluster=st.sampled_from((False, False, False, True)),
+)
+
+memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.builds(
+    ScalingMemory,
+    schema=st.just(1),
+    service_rate_per_s=st.none() | st.floats(1e-4, 1000),
+    depth=st.none() | counts,
+    depth_at=st.none() | moments,
+    depth_slope_per_s=st.floats(-1000, 1000),
+    busy_since=st.none() | moments,
+    completions_at=st.none() | moments,
+    completions_per_s=st.none() | rates,
+    completing_at=st.none() | moments,
+    ready_at_sample=st.none() | st.integers(0, 50),
+    ready=st.none() | st.integers(0, 50),
+    changed_at=st.none() | moments,
+    grown_at=st.none() | moments,
+    grown_from=st.none() | st.integers(0, 50),
+    ready_since=st.none() | moments,
+    completions_before_growth_per_s=st.none() | rates,
+    less_needed_since=st.none() | moments,
+    less_needed_peak=st.integers(0, 50),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Scaling:
+    fewest = draw(st.integers(1, 50))
+    seconds = st.floats(0, 3600)
+    return Scaling(
+        min=fewest,
+        max=draw(st.integers(fewest, 50)),
+        drain_within_s=draw(st.floats(0.1, 3600)),
+        service_rate=draw(
+            st.builds(KnownRate, per_instance_per_s=st.floats(1e-4, 1e3))
+            | st.builds(LearnedRate, learn=st.just(True), prior_per_instance_per_s=st.floats(1e-4, 1e3))
+        ),
+        cold_start_s=draw(seconds),
+        scale_out_cooldown_s=draw(seconds),
+        scale_in_cooldown_s=draw(seconds),
+        scale_in_hold_s=draw(seconds),
+        stale_after_s=draw(st.floats(0.1, 600)),
+        not_capacity_bound_after_s=draw(st.floats(0.1, 600)),
+        max_step_out=draw(st.none() | st.integers(1, 50)),
+        max_step_in=draw(st.none() | st.integers(1, 50)),
+        headroom_pct=draw(st.floats(0, 90)),
+    )
