@@ -4,6 +4,7 @@ What the functions are given and return is the wire format that Azure uses (base
 entities, JSON for activities), so converters, replay and serialisation are the production code paths.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from local.host.durable.dispatch import Dispatcher
 from local.host.durable.journal import Journal, SavingLock
 from local.host.durable.options import DurableOptions
 from local.host.functions import FunctionInvoker
+
+log = logging.getLogger(__name__)
 
 
 class DurableExtension:
@@ -53,7 +56,7 @@ class DurableExtension:
         """Serve clients and begin, or resume, the work. Returns the gRPC address as host:port."""
         self._backend.resume()
         self._address = self._backend.start()
-        self._client = AsyncTaskHubGrpcClient(host_address=self._address)
+        self._client = AsyncTaskHubGrpcClient(host_address=self._address, logger=log)
         self._dispatcher.start()
         return self._address
 
