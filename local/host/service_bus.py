@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_CONNECTION = "ServiceBus"
 # One receive call; also how long a stop may wait for one. A message that comes right after it waits in the client.
-_RECEIVE_S = 0.5
+_RECEIVE_S = 0.25
 _BATCH_WAIT_S = 0.05
 _RENEW_BEFORE_S = 10.0
 

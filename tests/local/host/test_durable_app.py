@@ -17,7 +17,8 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
-    with HostProcess(APPS / "durable", tmp_path_factory.mktemp("durable"), SETTINGS) as process:
+    settings = {**SETTINGS, "AzureFunctionsJobHost__functionTimeout": "00:00:01"}
+    with HostProcess(APPS / "durable", tmp_path_factory.mktemp("durable"), settings) as process:
         yield process.wait_ready()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from local.clock import VirtualClock
 from local.host.host_json import ServiceBusOptions
-from local.host.listeners import cancel
+from local.host.listeners import Listeners, cancel
 from local.host.protos import plain
 from local.host.runtime import Runtime, TriggerData
 from local.host.service_bus import ServiceBusListener
@@ -38,9 +38,9 @@ class Bus:
         self.listener: ServiceBusListener | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def listen(
-        self, behaviour: Behaviour = succeed, options: ServiceBusOptions | None = None, **trigger: Any
-    ) -> None:
+    def make(
+        self, behaviour: Behaviour, options: ServiceBusOptions | None = None, **trigger: Any
+    ) -> ServiceBusListener:
         self.runtime.behaviour = behaviour
         self.listener = ServiceBusListener(
             function("serviceBusTrigger", queueName="work", connection="BUS", **trigger),
@@ -50,7 +50,13 @@ class Bus:
             {"BUS": self.broker.connection_string},
         )
         self.clock.add_busy_probe(self.listener.busy)
-        self._task = asyncio.create_task(self.listener.listen(self.started.set))
+        return self.listener
+
+    async def listen(
+        self, behaviour: Behaviour = succeed, options: ServiceBusOptions | None = None, **trigger: Any
+    ) -> None:
+        listener = self.make(behaviour, options, **trigger)
+        self._task = asyncio.create_task(listener.listen(self.started.set))
         await until(self.started.is_set)
 
     async def close(self) -> None:
@@ -209,3 +215,18 @@ async def test_busy_while_it_settles_but_not_while_the_function_runs(bus: Bus) -
     await until(bus.listener.busy)
     await until(lambda: bus.listener is not None and not bus.listener.busy())
     assert bus.queue.counts().locked == 0
+
+
+@rule("metadata.listener_retried")
+async def test_a_lost_connection_is_taken_up_again(bus: Bus) -> None:
+    listeners = Listeners([bus.make(succeed)], bus.clock)
+    listeners.start()
+    bus.queue.send(b"before")
+    await until(lambda: len(bus.runtime.calls) == 1)
+    bus.broker.drop_connections()
+    await until(lambda: "f" in listeners.errors)
+    bus.queue.send(b"after")
+    await bus.clock.advance(2)
+    await until(lambda: bus.runtime.bodies[-1] == "after")
+    assert listeners.errors == {}
+    await listeners.close(5)
