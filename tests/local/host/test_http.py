@@ -44,8 +44,8 @@ def test_headers_query_and_body_reach_the_function(host: HostProcess) -> None:
 def test_header_names_are_lower_case_and_repeats_joined(host: HostProcess) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", host.port)) as connection:
         connection.putrequest("GET", "/api/echo")
-        for value in ("one", "two"):
-            connection.putheader("X-Two-Times", value)
+        for name, value in (("X-Two-Times", "one"), ("x-two-TIMES", "two")):
+            connection.putheader(name, value)
         connection.endheaders()
         headers = json.loads(connection.getresponse().read())["headers"]
     assert headers["x-two-times"] == "one,two"
