@@ -39,6 +39,10 @@ class RawClient:
     async def flush(self) -> None:
         await self._writer.drain()
 
+    async def read_until(self, expected: bytes) -> None:
+        """Read past the next occurrence of these bytes, whatever comes before them."""
+        await asyncio.wait_for(self._reader.readuntil(expected), TIMEOUT_S)
+
     def send(self, performative: Performative, payload: bytes = b"", channel: int = 0) -> None:
         self.write(framing.encode_frame(channel, performative, payload))
 

@@ -325,7 +325,7 @@ async def test_a_deferred_message_waits_for_its_number_and_never_expires(
     assert counts(queue, deferred=1)
     assert queue.receive(1) == []
     number = lock.message.sequence_number
-    [taken] = queue.lock_deferred([number])
+    [taken] = queue.lock_deferred([number, number])
     assert counts(queue, locked=1)
     queue.abandon(taken.token)
     assert counts(queue, deferred=1)

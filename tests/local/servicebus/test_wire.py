@@ -19,6 +19,7 @@ from local.servicebus.message import (
     section,
     split_sections,
 )
+from local.servicebus.wire import framing
 from local.servicebus.wire.performatives import (
     Attach,
     Begin,
@@ -106,6 +107,42 @@ async def test_the_window_of_the_session_is_respected(broker: Broker, client: Ra
     assert isinstance(await next_performative(client), Flow)  # and no transfer before it
     client.grant(7, incoming_window=UInt(2), next_incoming_id=UInt(4), delivery_count=UInt(3))
     assert [(await client.expect(Transfer)).delivery_id for _ in range(2)] == [3, 4]
+
+
+async def test_what_waited_for_the_window_goes_with_its_link(broker: Broker, client: RawClient) -> None:
+    broker.queue("q").send(b"x")
+    await client.open_session(incoming_window=0)
+    client.attach_receiver("q")
+    client.grant(1, incoming_window=UInt(0))
+    client.send(Flow(UInt(1), UInt(0), UInt(0), UInt(0), echo=True))
+    await client.expect(Flow)
+    client.send(Detach(UInt(0), True))
+    await client.expect(Detach)
+    client.send(Flow(UInt(1), UInt(10), UInt(0), UInt(0), echo=True))
+    assert isinstance(await next_performative(client), Flow)
+    assert broker.queue("q").counts().locked == 1  # until its lock expires, as when a client dies
+
+
+async def test_the_broker_opens_its_own_window_again(client: RawClient) -> None:
+    await client.open_session()
+    for number in range(2501):
+        client.send(transfer(number, handle=9))
+    renewed = await client.expect(Flow)
+    assert (renewed.handle, renewed.incoming_window, renewed.next_incoming_id) == (None, 5000, 2501)
+
+
+async def test_a_receiver_gets_more_than_one_turn_of_the_loop_can_send(broker: Broker, client: RawClient) -> None:
+    broker.queue("q").enqueue([new_message(b"x", None, None) for _ in range(500)])
+    await client.open_session()
+    client.attach_receiver("q", credit=500)
+    assert [(await client.expect(Transfer)).delivery_id for _ in range(500)] == list(range(500))
+
+
+async def test_a_client_that_asks_for_it_hears_heartbeats(client: RawClient) -> None:
+    client.write(GREETING)
+    client.send(Open("test", idle_timeout_ms=UInt(100)))
+    for _ in range(3):
+        await client.read_until(framing.HEARTBEAT)
 
 
 async def test_large_messages_come_in_frames_that_the_client_can_take(broker: Broker, client: RawClient) -> None:
