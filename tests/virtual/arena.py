@@ -5,11 +5,12 @@ world, its own tables and its own services.
 """
 
 import itertools
+import json
 import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ import aiohttp
 import pytest
 
 from local.clock import VirtualClock
+from local.cloud.faults import Fault
+from local.cloud.operations import Outcome as AzureOutcome
+from local.cloud.request_log import RequestRecord
 from local.host.host import Host
 from local.host.keys import Keys
-from local.world import DEPLOYMENT, QUEUE, ROOT, Shape, World
+from local.world import DEPLOYMENT, ENDPOINT, QUEUE, ROOT, Shape, World
 from shared import services
+from shared.domain import Decision, Outcome
 from shared.records.chain import StoredEntry
+from shared.records.codec import from_plain
 from shared.settings import read_settings
 
 MASTER = "master-key-of-the-tests"
+CHAT_KEY, ENDPOINT_KEY = DEPLOYMENT.lower(), ENDPOINT.lower()
 _prefixes = itertools.count(1)
 
 # Minutes and hours as they are in production; work in few and long messages, because each costs the test some time.
@@ -51,6 +58,8 @@ PRODUCTION = Shape(
     metric_delay_s=None,
     over_the_wire=False,
 )
+# For tests in which it does not matter how long an instance takes to arrive.
+QUICK = replace(PRODUCTION, cold_start_s=60)
 
 
 def policy_text(mode: str = "enforce", extra: str = "", **scaling: Any) -> str:
@@ -111,6 +120,15 @@ class VirtualApp:
         self.url = await self.host.start()
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operator got."""
+
+    status: int
+    content_type: str
+    body: Any
+
+
 @dataclass(slots=True)
 class Arena:
     """One test's world, services and eyes."""
@@ -120,39 +138,113 @@ class Arena:
     made: services.Services
     policy_file: Path
     http: aiohttp.ClientSession
-    background: list[Any] = field(default_factory=list)
+    opened_at: datetime
 
     @property
     def clock(self) -> VirtualClock:
         return self.app.clock
 
     def set_policy(self, text: str) -> None:
+        """In force once the app's copy is too old (5 s)."""
         self.policy_file.write_text(text, encoding="utf-8")
 
     async def pass_time(self, seconds: float) -> None:
         await self.clock.advance(seconds)
 
+    # ---- what operators and other people do
+
+    async def request(self, method: str, path: str, **content: Any) -> Answer:
+        """A request to the app, answered while the clock stands still; `content` as aiohttp takes it."""
+        async with self.http.request(method, f"{self.app.url}/api/{path}", **content) as answer:
+            text = await answer.text()
+            return Answer(answer.status, answer.content_type, json.loads(text) if text else None)
+
+    async def call(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:
+        """The JSON of an operator's request, which is expected to be answered with `status`."""
+        got = await self.request(method, path, json=body)
+        if status is not None:
+            assert got.status == status, got
+        return got.body
+
+    async def evaluate(self, target: str = "chat") -> Any:
+        """Look now; what follows without time passing has happened on return."""
+        result = await self.call("POST", "evaluate", {"target": target}, status=202)
+        await self.clock.settle()
+        return result
+
+    async def control(self, verb: str, path: str, **body: Any) -> Any:
+        """An operator's order with a reason."""
+        return await self.call(verb, path, {"reason": "a test", "by": "ada"} | body)
+
+    async def person_sets(self, capacity: int) -> None:
+        """Somebody changes the deployment in the portal."""
+        change = {"id": DEPLOYMENT, "body": {"sku": {"name": "Default", "capacity": capacity}}}
+        async with self.http.post(f"{self.world.cloud.control_url}/estate/patch", json=change) as answer:
+            told = await answer.json()
+        assert told["status"] in (200, 202), told
+
+    def send(self, messages: int) -> None:
+        """Work for the endpoint."""
+        for _ in range(messages):
+            self.world.broker.queue("work").send(b"{}")
+
+    # ---- what is to be seen at Azure
+
+    def fault(self, method: str, path: str, status: int = 0, **more: Any) -> Fault:
+        """Azure's answer to the next requests of this kind; all of them unless `times` says how many."""
+        return self.world.cloud.faults.add(Fault(method=method, path=path, status=status, **({"times": 9999} | more)))
+
+    def next_operation(self, **outcome: Any) -> None:
+        """How Azure ends the next change of the deployment."""
+        self.world.cloud.estate.deployment(DEPLOYMENT).next_outcome = AzureOutcome(**outcome)
+
     def capacity(self) -> int:
         """sku.capacity, as Azure holds it."""
         return int(self.world.cloud.estate.deployment(DEPLOYMENT).body["sku"]["capacity"])
 
-    def patches(self) -> list[Any]:
+    def sent(self) -> list[RequestRecord]:
+        """Every request of the app that would change something."""
+        return [record for record in self.world.cloud.mutations() if record.client_request_id]
+
+    def patches(self) -> list[RequestRecord]:
         """Accepted changes of capacity."""
-        return [record for record in self.world.cloud.mutations() if record.accepted]
+        return [record for record in self.sent() if record.accepted]
+
+    # ---- what the app wrote down
 
     async def entries(self, kind: str | None = None) -> list[StoredEntry]:
         """The ledger, oldest first."""
-        now = self.made.now()
-        page = await self.made.stores.ledger.query(now - timedelta(days=300), now + timedelta(days=1), limit=500)
+        until = self.clock.now() + timedelta(seconds=1)
+        page = await self.made.stores.ledger.query(self.opened_at, until, limit=500)
         return [entry for entry in reversed(page.entries) if kind in (None, entry.kind)]
 
-    async def call(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:
-        """An operator's request, answered while the clock stands still."""
-        async with self.http.request(method, f"{self.app.url}/api/{path}", json=body) as answer:
-            got = await answer.json(content_type=None)
-            if status is not None:
-                assert answer.status == status, got
-            return got
+    async def decisions(self) -> list[Decision]:
+        """Those in the ledger, oldest first."""
+        return [from_plain(Decision, entry.body["decision"]) for entry in await self.entries("decision")]
+
+    async def outcomes(self) -> list[Outcome]:
+        """Those in the ledger, oldest first."""
+        return [from_plain(Outcome, entry.body["outcome"]) for entry in await self.entries("outcome")]
+
+    async def problems_of_ledger(self) -> list[str]:
+        """What the chain of hashes tells of every day of this test."""
+        days = (self.clock.now().date() - self.opened_at.date()).days
+        return [
+            problem
+            for day in range(days + 1)
+            for endpoint in (ENDPOINT_KEY, "")
+            for problem in await self.made.stores.ledger.verify(self.opened_at.date() + timedelta(days=day), endpoint)
+        ]
+
+    async def end_orchestrations(self) -> None:
+        """Leave the host's hub as the next test expects it."""
+        client = self.app.host.client
+        for state in await client.get_all_orchestration_states():
+            if state.runtime_status.name in ("PENDING", "RUNNING"):
+                await client.terminate_orchestration(state.instance_id)
+        await self.clock.settle()
+        for state in await client.get_all_orchestration_states():
+            await client.purge_orchestration(state.instance_id)
 
 
 @asynccontextmanager
@@ -166,7 +258,10 @@ async def arena(
     policy: str | None = None,
     assumptions: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Arena]:
-    """A world on the app's clock, with services of its own; everything is gone afterwards."""
+    """A world on the app's clock, with services of its own; everything is gone afterwards.
+
+    Whatever the test was about: at its end the ledger's chain must be whole.
+    """
     world = World(app.clock, shape, assumptions=assumptions)
     policy_file = folder / "policy.yaml"
     policy_file.write_text(policy or policy_text(), encoding="utf-8")
@@ -181,9 +276,13 @@ async def arena(
     app.world = world
     try:
         async with aiohttp.ClientSession(headers={"x-functions-key": MASTER}) as http:
-            yield Arena(app, world, made, policy_file, http)
+            opened = Arena(app, world, made, policy_file, http, app.clock.now())
+            yield opened
+            await app.clock.settle()
+            assert await opened.problems_of_ledger() == []
     finally:
         await app.clock.settle()
+        await opened.end_orchestrations()
         app.world = None
         services.install(None)
         await made.close()
