@@ -9,45 +9,46 @@ from shared.policy import KnownRate, LearnedRate, Scaling
 from tests.decisions.builders import NOW, TARGET
 
 ages = st.floats(0, 600)
-counts = st.integers(0, 100_000).map(float)
-rates = st.floats(0, 1000)
+counts = (st.just(0) | st.integers(0, 500) | st.integers(0, 100_000)).map(float)
+rates = st.just(0.0) | st.floats(0, 20) | st.floats(0, 1000)
 moments: st.SearchStrategy[datetime] = ages.map(lambda age_s: NOW - timedelta(seconds=age_s))
 
 
-def measured(values: st.SearchStrategy[float]) -> st.SearchStrategy[Measurement]:
-    """Fresh at some time in the last minutes (too old for some policies), stale or missing."""
-    return st.one_of(
+def measured(values: st.SearchStrategy[float], *, fresh_in_20: int = 17) -> st.SearchStrategy[Measurement]:
+    """Mostly Fresh; else Fresh once (too old for some policies), Stale or Missing."""
+    now: st.SearchStrategy[Measurement] = st.builds(Fresh, value=values, at=st.just(NOW), source=st.just("test"))
+    otherwise: st.SearchStrategy[Measurement] = st.one_of(
         st.builds(Fresh, value=values, at=moments, source=st.just("test")),
-        st.builds(Fresh, value=values, at=st.just(NOW), source=st.just("test")),
         st.builds(Stale, value=values, at=moments, source=st.just("test")),
         st.builds(Missing, reason=st.just("no answer"), source=st.just("test")),
     )
+    return st.integers(1, 20).flatmap(lambda die: now if die <= fresh_in_20 else otherwise)
 
 
 snapshots: st.SearchStrategy[ScalingSnapshot] = st.builds(
     ScalingSnapshot,
     target=st.just(TARGET),
     taken_at=st.just(NOW),
-    depth=measured(counts),
+    depth=measured(counts, fresh_in_20=19),
     arrivals_per_s=measured(rates),
-    completions_per_s=measured(rates | st.just(0.0)),
-    capacity=measured(st.integers(0, 50).map(float)),
+    completions_per_s=measured(rates),
+    capacity=measured(st.integers(0, 50).map(float), fresh_in_20=19),
     ready=measured(st.integers(0, 50).map(float)),
     quota_headroom=measured(st.integers(-5, 50).map(float)),
     dead_letters=measured(counts),
-    ordered=st.none() | st.integers(1, 50),
-    provisioning_state=st.sampled_from(("", "Succeeded", "Updating", "Failed", "Deleting")),
-    autoscale_setting=st.sampled_from(("", "", "", "cpu-rule")),
-    scaled_by_cluster=st.sampled_from((False, False, False, True)),
+    ordered=st.none() | st.none() | st.integers(1, 50),
+    provisioning_state=st.sampled_from(("", "Succeeded", "Succeeded", "Failed", "Updating")),
+    autoscale_setting=st.sampled_from(("",) * 9 + ("cpu-rule",)),
+    scaled_by_cluster=st.sampled_from((False,) * 9 + (True,)),
 )
 
 memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.builds(
     ScalingMemory,
     schema=st.just(1),
-    service_rate_per_s=st.none() | st.floats(1e-4, 1000),
+    service_rate_per_s=st.none() | st.floats(0.1, 10) | st.floats(1e-4, 1000),
     depth=st.none() | counts,
     depth_at=st.none() | moments,
-    depth_slope_per_s=st.floats(-1000, 1000),
+    depth_slope_per_s=st.floats(-5, 5) | st.floats(-1000, 1000),
     busy_since=st.none() | moments,
     completions_at=st.none() | moments,
     completions_per_s=st.none() | rates,
@@ -66,21 +67,22 @@ memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.build
 
 @st.composite
 def policies(draw: st.DrawFn) -> Scaling:
-    fewest = draw(st.integers(1, 50))
-    seconds = st.floats(0, 3600)
+    fewest = draw(st.integers(1, 5) | st.integers(1, 50))
+    seconds = st.just(0.0) | st.floats(0, 900)
+    instance_rates = st.floats(0.1, 10) | st.floats(1e-4, 1e3)
     return Scaling(
         min=fewest,
-        max=draw(st.integers(fewest, 50)),
+        max=draw(st.just(50) | st.integers(fewest, 50)),
         drain_within_s=draw(st.floats(0.1, 3600)),
         service_rate=draw(
-            st.builds(KnownRate, per_instance_per_s=st.floats(1e-4, 1e3))
-            | st.builds(LearnedRate, learn=st.just(True), prior_per_instance_per_s=st.floats(1e-4, 1e3))
+            st.builds(KnownRate, per_instance_per_s=instance_rates)
+            | st.builds(LearnedRate, learn=st.just(True), prior_per_instance_per_s=instance_rates)
         ),
         cold_start_s=draw(seconds),
         scale_out_cooldown_s=draw(seconds),
         scale_in_cooldown_s=draw(seconds),
         scale_in_hold_s=draw(seconds),
-        stale_after_s=draw(st.floats(0.1, 600)),
+        stale_after_s=draw(st.just(300.0) | st.floats(0.1, 600)),
         not_capacity_bound_after_s=draw(st.floats(0.1, 600)),
         max_step_out=draw(st.none() | st.integers(1, 50)),
         max_step_in=draw(st.none() | st.integers(1, 50)),
