@@ -33,6 +33,7 @@ class Lifecycle:
 
     Attributes:
         shortest_operation_s: no operation ends sooner.
+        retry_after_s: what running operations ask a poller to wait.
         drain_timeout_s: a draining instance is gone by then, whatever it holds (Azure ML's longest request is 180 s).
         listeners: called after an instance has changed its state, from any thread; must be short.
     """
@@ -45,6 +46,7 @@ class Lifecycle:
         self._held: dict[str, Held] = {}
         self._operations: dict[str, Operation] = {}
         self.shortest_operation_s = 2.0
+        self.retry_after_s = 5
         self.drain_timeout_s = 180.0
         self.listeners: list[InstanceListener] = []
 

@@ -154,7 +154,8 @@ class EndpointRound:
             if not isinstance(fresh.capacity, Fresh) or int(fresh.capacity.value) == known:
                 return []
             seen = int(fresh.capacity.value)
-        if seen != look.record.known_capacity:
+        # Also when it was put back to what was last seen: unless the record says when, each look would announce it anew.
+        if seen != look.record.known_capacity or known not in (None, seen):
             look.record = replace(look.record, known_capacity=seen, known_at=self._now)
         if known is None or seen == known:
             return []

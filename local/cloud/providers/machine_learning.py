@@ -35,7 +35,7 @@ _LOCATION = _SUB + "/providers/Microsoft.MachineLearningServices/locations/{regi
 
 
 class MachineLearning:
-    """Handlers of the provider. `retry_after_s` is what running operations ask a poller to wait."""
+    """Handlers of the provider."""
 
     def __init__(self, estate: Estate, lifecycle: Lifecycle, switches: Switches, clock: Clock) -> None:
         self._estate = estate
@@ -43,7 +43,6 @@ class MachineLearning:
         self._switches = switches
         self._clock = clock
         self._quota = Quota(estate)
-        self.retry_after_s = 5
 
     def routes(self) -> list[Route]:
         endpoints, deployments = "workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"
@@ -132,13 +131,13 @@ class MachineLearning:
         if answer == "accepted_location":
             return self._accepted(call, operation)
         status_url = self._url(call, operation, "mfeOperationsStatus")
-        return Reply(202, None, {"Azure-AsyncOperation": status_url, "Retry-After": str(self.retry_after_s)})
+        return Reply(202, None, {"Azure-AsyncOperation": status_url, "Retry-After": str(self._lifecycle.retry_after_s)})
 
     def operation_status(self, call: Call) -> Reply:
         operation = self._operation(call)
         document = operation.as_json() | {"id": call.path}
         if operation.running:
-            return Reply(200, document, {"Retry-After": str(self.retry_after_s)})
+            return Reply(200, document, {"Retry-After": str(self._lifecycle.retry_after_s)})
         return Reply(self._ended_status(operation), document)
 
     def operation_result(self, call: Call) -> Reply:
@@ -176,7 +175,7 @@ class MachineLearning:
     def _accepted(self, call: Call, operation: Operation) -> Reply:
         headers = {
             "Location": self._url(call, operation, "mfeOperationResults"),
-            "Retry-After": str(self.retry_after_s),
+            "Retry-After": str(self._lifecycle.retry_after_s),
             "x-ms-async-operation-timeout": "PT1H",
         }
         return Reply(202, None, headers)
