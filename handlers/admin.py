@@ -87,7 +87,7 @@ async def admin_explain(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 async def admin_pause(req: func.HttpRequest) -> func.HttpResponse:
     """Hold what is there: {scope: all | loop:NAME | target:NAME, reason, by, expires_at | for_s}."""
-    from shared.records.codec import to_plain
+    from shared.loops.views import pause_view
     from shared.records.controls import Pause
 
     made, body = _services(), body_of(req, "scope", "reason", "by")
@@ -96,7 +96,7 @@ async def admin_pause(req: func.HttpRequest) -> func.HttpResponse:
     pause = Pause(scope=body["scope"], reason=body["reason"], by=body["by"], at=now, expires_at=expiry_of(body, now))
     await made.stores.controls.put_pause(pause)
     await _note_control(made, f"paused {pause.scope}", body)
-    return ok({"pause": to_plain(pause)}, 201)
+    return ok({"pause": pause_view(pause)}, 201)
 
 
 @blueprint.route(route="resume", methods=["POST"])
@@ -113,19 +113,23 @@ async def admin_resume(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="kill-switch", methods=["PUT", "DELETE"])
 @answering
 async def admin_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
-    """PUT stops every act of a scope at once, DELETE allows it again: {scope, reason, by}. Decisions go on."""
+    """PUT stops every act of a scope at once, DELETE allows it again: {scope, reason, by}. Decisions go on.
+
+    A scope that is not switched off is no error for DELETE.
+    """
     from shared.records.controls import KillSwitch
 
     made, body = _services(), body_of(req, "scope", "reason", "by")
-    await _known_scope(made, body["scope"])
     if req.method == "PUT":
+        await _known_scope(made, body["scope"])
         switch = KillSwitch(scope=body["scope"], reason=body["reason"], by=body["by"], at=made.now())
         await made.stores.controls.put_kill(switch)
         await _note_control(made, f"kill switch on for {body['scope']}", body)
         return ok({"scope": body["scope"], "kill_switch": "on"})
-    await made.stores.controls.clear_kill(body["scope"])
-    await _note_control(made, f"kill switch off for {body['scope']}", body)
-    return ok({"scope": body["scope"], "kill_switch": "off"})
+    was = await made.stores.controls.clear_kill(body["scope"])
+    if was is not None:
+        await _note_control(made, f"kill switch off for {body['scope']}", body)
+    return ok({"scope": body["scope"], "kill_switch": "off", "was_on": was is not None})
 
 
 @blueprint.route(route="evaluate", methods=["POST"])
@@ -187,12 +191,14 @@ def _policy_view(made: "Services") -> dict[str, Any]:
 
 
 async def _known_scope(made: "Services", scope: str) -> None:
-    """A target's scope must name a target of the policy: a typing error would otherwise stop nothing, silently."""
+    """A scope must name a target of the policy or a loop: a typing error would otherwise stop nothing, silently."""
     from shared.loops.engine import named_target
 
     kind, _, name = scope.partition(":")
     if kind == "target":
         named_target(await made.policies.current(), name)
+    if kind == "loop" and name not in made.engine.loop_names:
+        raise LookupError(f"no loop is named {name!r}; there are: {', '.join(made.engine.loop_names)}")
 
 
 async def _note_control(made: "Services", what: str, body: Any) -> None:

@@ -63,6 +63,10 @@ class Engine:
     ) -> None:
         self._policies, self._loops, self._stores, self._now = policies, loops, stores, now
 
+    @property
+    def loop_names(self) -> tuple[str, ...]:
+        return tuple(loop.name for loop in self._loops)
+
     async def sweep(self) -> Evaluation:
         """Look at every target, in bulk."""
         policy = await self._policies.current()

@@ -1,5 +1,6 @@
 """What the ledger keeps of a decision: everything that it rested on, to be explained and replayed offline."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -56,9 +57,10 @@ def notice_entry(subject: str, target: Target, loop: str, reason: str, now: date
 
 
 def control_entry(what: str, by: str, reason: str, now: datetime) -> LedgerEntry:
-    """What a person switched: it concerns no single endpoint."""
+    """What a person switched: it concerns no single endpoint. Two things switched at one instant are two entries."""
+    digest = hashlib.sha256(f"{what}|{by}|{reason}".encode()).hexdigest()[:8]
     return LedgerEntry(
-        id=f"{now:%Y%m%dT%H%M%S%f}-control",
+        id=f"{now:%Y%m%dT%H%M%S%f}-control-{digest}",
         kind="control",
         at=now,
         endpoint_key="",

@@ -8,7 +8,7 @@ from shared.loops.rounds import Look, is_pending
 from shared.policy import Policy, Target
 from shared.records.chain import StoredEntry
 from shared.records.codec import to_plain
-from shared.records.controls import Controls
+from shared.records.controls import Controls, Pause
 from shared.records.state import EndpointState
 
 Plain = dict[str, Any]
@@ -26,7 +26,7 @@ def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, 
         "queue": target.queue,
         "owner": target.owner,
         "mode": mode,
-        "paused": None if pause is None else to_plain(pause),
+        "paused": None if pause is None else pause_view(pause),
         "kill_switch": controls.kill_for("scaling", target.name) is not None,
         "capacity": record.value.known_capacity if record else None,
         "holds_counted": record.value.holds if record else 0,
@@ -35,6 +35,17 @@ def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, 
         "standing_intents": [to_plain(row.value) for row in state.intents if row.value.target == key],
         "scaling": target.scaling.model_dump(mode="json"),
         "policy": policy.version_hash,
+    }
+
+
+def pause_view(pause: Pause) -> Plain:
+    """Who holds what, why and until when (None: until it is resumed)."""
+    return {
+        "scope": pause.scope,
+        "reason": pause.reason,
+        "by": pause.by,
+        "at": pause.at.isoformat(),
+        "expires_at": None if pause.expires_at is None else pause.expires_at.isoformat(),
     }
 
 
