@@ -41,8 +41,9 @@ class ScalingMemory:
     `service_rate_per_s` is learned per instance. `depth` is that of `depth_at`. `busy_since`: more messages than ready
     instances since then. `completions_per_s` is smoothed and includes the sample of `completions_at`, `completing_at`
     is the last sample in which anything was completed. `changed_at` is our last change of capacity (in observe: the
-    one that would have been made). `grown_at`, `grown_from`, `ready_since` (when all of it served) and
-    `completions_before_growth_per_s` describe the last growth, to see whether it helped.
+    one that would have been made), or when all of it served. `grown_at` is the last growth. `grown_from` instances and
+    `completions_before_growth_per_s` are those before the first growth of which it is not known yet whether it helped;
+    `grown_to` served since `ready_since`.
     `less_needed_since` and `less_needed_peak`: since when fewer instances suffice, and the most that were needed in
     that time.
     """
@@ -61,6 +62,7 @@ class ScalingMemory:
     changed_at: datetime | None = None
     grown_at: datetime | None = None
     grown_from: int | None = None
+    grown_to: int | None = None
     ready_since: datetime | None = None
     completions_before_growth_per_s: float | None = None
     less_needed_since: datetime | None = None

@@ -26,6 +26,7 @@ class Plant:
 
     `arrivals` gives messages a second at a second; `noise` makes them random with that rate as mean; `dispatcher_limit`
     bounds the messages a second that are taken from the queue. `one_by_one`: Azure refuses a change during another.
+    `in_whole_messages`: a message counts as completed when all of it is. No metric appears after `metrics_until`.
     """
 
     rules: Scaling
@@ -37,6 +38,8 @@ class Plant:
     noise: random.Random | None = None
     dispatcher_limit: Callable[[float], float] = lambda _: float("inf")
     one_by_one: bool = True
+    in_whole_messages: bool = False
+    metrics_until: int = 10**9
 
     t: int = 0
     depth: float = 0.0
@@ -45,6 +48,8 @@ class Plant:
     rules_seen: list[str] = field(default_factory=list)
     depths: list[float] = field(default_factory=list)
     capacities: list[int] = field(default_factory=list)
+    came: list[float] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
     _ready_at: list[int] = field(default_factory=list)
     _busy_until: int = 0
     _desired: Decision | None = None
@@ -52,6 +57,10 @@ class Plant:
     _minutes: list[tuple[float, float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """As many instances as `capacity` says, all serving."""
         self._ready_at = [0] * self.capacity
 
     def run(self, seconds: int) -> "Plant":
@@ -81,12 +90,25 @@ class Plant:
         directions = [decision.to > decision.current for decision in self.decisions]
         return sum(a != b for a, b in pairwise(directions))
 
+    def longest_wait_s(self) -> int:
+        """Of all messages that came, first in first out; those that still wait have waited until now."""
+        served_at, longest = 0, 0
+        for came_at in range(0, self.t, 15):
+            while served_at < self.t and self.done[served_at] < self.came[came_at] - 1e-6:
+                served_at += 1
+            longest = max(longest, served_at - came_at)
+        return longest
+
     def _step(self) -> None:
         rate = self.arrivals(self.t)
         came = float(_poisson(rate, self.noise)) if self.noise else rate
         able = min(self.ready * self.service_rate_per_s, self.dispatcher_limit(self.t))
         done = min(self.depth + came, able)
         self.depth += came - done
+        self.came.append((self.came[-1] if self.came else 0.0) + came)
+        self.done.append((self.done[-1] if self.done else 0.0) + done)
+        if self.in_whole_messages:
+            done = int(self.done[-1]) - int(self.done[-1] - done)
         sums = self._minute
         self._minute = (sums[0] + came, sums[1] + done, sums[2] + self.ready)
         self.t += 1
@@ -98,7 +120,7 @@ class Plant:
 
     def _metric(self, which: int) -> Measurement:
         visible = (self.t - self.metric_delay_s) // 60
-        if visible < 1:
+        if visible < 1 or self.t > self.metrics_until:
             return missing("no complete interval yet")
         return fresh(self._minutes[visible - 1][which] / 60, later(visible * 60))
 

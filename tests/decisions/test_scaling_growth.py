@@ -224,11 +224,18 @@ class TestCoolDown:
     def test_growth_waits_for_its_cool_down_and_says_so(self) -> None:
         watch = Watch()
         watch.changed(0, 1, 2)
-        held = watch.look(59, depth=5000, completions_per_s=2)
+        held = watch.look(59, depth=5000, completions_per_s=1, ready=1)
         assert (held.kind, held.rule) == ("hold", "scale_out_cooldown")
         assert "12:30:00 UTC" in held.reason
         assert "60 s" in held.reason
-        assert watch.look(60, depth=5000, completions_per_s=2).kind == "wish"
+        assert watch.look(60, depth=5000, completions_per_s=1, ready=1).kind == "wish"
+
+    def test_a_change_ends_when_what_it_ordered_serves(self) -> None:
+        watch = Watch()
+        watch.changed(0, 1, 2)
+        assert watch.look(100, depth=5000, completions_per_s=2).rule == "scale_out_cooldown"
+        assert watch.look(159, depth=5000, completions_per_s=2).rule == "scale_out_cooldown"
+        assert watch.look(160, depth=5000, completions_per_s=2).kind == "wish"
 
     def test_a_growth_after_a_shrinking_waits_for_it_too(self) -> None:
         watch = Watch()

@@ -36,6 +36,8 @@ def decide(
     if hold is not None:
         return (_intent(seen, now, "hold", *hold),), memory
     load, memory = read_load(seen, memory, policy, now)
+    if _growth_helped(memory, policy):
+        memory = _growth_forgotten(memory)
     limits = _limits(seen, load, policy)
     numbers = _numbers(load, policy, limits)
     kind, value, rule, reason, memory = _wish(load, memory, policy, limits, now)
@@ -46,15 +48,21 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     """The memory once `decision` was taken; in observe as well, so that cool-downs run as if it had happened."""
     if not decision.changes:
         return memory
-    changed = replace(memory, changed_at=decision.at, ready_since=None, less_needed_since=None, less_needed_peak=0)
+    changed = replace(memory, changed_at=decision.at, less_needed_since=None, less_needed_peak=0)
     if decision.to < decision.current:
-        return replace(changed, grown_at=None, grown_from=None, completions_before_growth_per_s=None)
+        return replace(_growth_forgotten(changed), grown_at=None)
+    if memory.grown_from is not None and memory.completions_before_growth_per_s is not None:
+        return replace(changed, grown_at=decision.at)  # on top of one that is not judged yet: one growth
     return replace(
-        changed,
+        _growth_forgotten(changed),
         grown_at=decision.at,
-        grown_from=decision.current if memory.ready is None else memory.ready,
+        grown_from=max(1, decision.current if memory.ready is None else memory.ready),
         completions_before_growth_per_s=memory.completions_per_s if memory.busy_since else None,
     )
+
+
+def _growth_forgotten(memory: ScalingMemory) -> ScalingMemory:
+    return replace(memory, grown_from=None, grown_to=None, ready_since=None, completions_before_growth_per_s=None)
 
 
 def _as_of(snapshot: ScalingSnapshot, policy: "Scaling", now: datetime) -> ScalingSnapshot:
@@ -175,15 +183,14 @@ def _step_in(load: Load, policy: "Scaling", to: int) -> int:
 
 
 def _changed_lately(memory: ScalingMemory, policy: "Scaling", now: datetime) -> bool:
-    """Whether the last change ended less than the cool-down ago; a growth ends when it serves."""
-    return any(_within(ended, policy.scale_in_cooldown_s, now) for ended in (memory.changed_at, memory.ready_since))
+    return _within(memory.changed_at, policy.scale_in_cooldown_s, now)
 
 
 def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
     if load.completions_per_s is None or memory.busy_since is None or memory.completions_at is None or load.ready < 1:
         return False
-    return _frozen(load, memory, policy) or _growth_did_not_help(load, memory, policy)
+    return _frozen(load, memory, policy) or _growth_helped(memory, policy) is False
 
 
 def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
@@ -195,16 +202,16 @@ def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     )
 
 
-def _growth_did_not_help(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
-    """Since the last growth serves, there was always work for all, and completions are about what they were before."""
+def _growth_helped(memory: ScalingMemory, policy: "Scaling") -> bool | None:
+    """Whether completions rose with the instances, once there was work for all of them long enough; else None."""
     before, after = memory.completions_before_growth_per_s, memory.completions_per_s
-    if before is None or after is None or not memory.grown_from or load.ready <= memory.grown_from:
-        return False
-    should_add = before * (load.ready / memory.grown_from - 1)
+    if before is None or after is None or memory.grown_from is None or memory.grown_to is None:
+        return None
     grace_s = policy.not_capacity_bound_after_s
-    return after < before + HELPED_SHARE * should_add and all(
-        _older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.ready_since)
-    )
+    if not all(_older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.ready_since)):
+        return None
+    should_add = before * (memory.grown_to / memory.grown_from - 1)
+    return after >= before + HELPED_SHARE * should_add
 
 
 def _within(since: datetime | None, period_s: float, now: datetime) -> bool:

@@ -15,6 +15,8 @@ SLOPE_FORGOTTEN_S = 120.0
 SLOPE_NOISE_PER_S = 1e-3
 # Completions of single minutes are smoothed over this share of the time after which growth must have shown in them.
 COMPLETIONS_SMOOTHING_SHARE = 1 / 3
+# A growth by less than this makes no difference that could be told from noise.
+TELLING_GROWTH = 1.25
 # How much one new observation counts: more instances' worth of speed is believed sooner than less.
 FASTER_WEIGHT = 0.5
 SLOWER_WEIGHT = 0.2
@@ -110,10 +112,15 @@ def _with_depth(memory: ScalingMemory, policy: Scaling, measured: Measurement, r
 
 
 def _with_readiness(memory: ScalingMemory, ready: int, capacity: int, now: datetime) -> ScalingMemory:
-    """Remember when the last growth had arrived in full: not before it shows in what serves."""
-    grown = memory.grown_from is not None and ready > memory.grown_from
-    arrived = grown and ready >= capacity and memory.ready_since is None
-    return replace(memory, ready=ready, ready_since=now if arrived else memory.ready_since)
+    """Remember since when enough more instances serve to tell whether that helps, and when the last change was over."""
+    memory = replace(memory, ready=ready)
+    if memory.grown_from is None or ready <= memory.grown_from:
+        return memory
+    if memory.grown_to is None and ready >= TELLING_GROWTH * memory.grown_from:
+        memory = replace(memory, grown_to=ready, ready_since=now)
+    if ready >= capacity and memory.changed_at == memory.grown_at:
+        memory = replace(memory, changed_at=now)
+    return memory
 
 
 def _with_completions(

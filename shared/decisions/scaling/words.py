@@ -82,7 +82,7 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
         )
     return (
         f"{load.depth:.0f} messages wait, but completions stayed at {memory.completions_per_s or 0:.2f}/s when "
-        f"instances rose from {memory.grown_from} to {load.ready}: more would not help. Look at the dispatcher's "
+        f"instances rose from {memory.grown_from} to {memory.grown_to}: more would not help. Look at the dispatcher's "
         "concurrency and the endpoint's limits."
     )
 
