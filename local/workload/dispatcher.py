@@ -93,6 +93,7 @@ class Dispatcher:
         self._renew_every_s = renew_every_s
         self._activity = Activity(clock)
         self._held: set[Work] = set()
+        self._in_call: set[Work] = set()
         self._slot_freed: Signal[None] | None = None
         self._freeze_lock = threading.Lock()
         self._frozen = False
@@ -152,6 +153,7 @@ class Dispatcher:
                 continue
             self.counts.received += len(found)
             self._held.update(found)
+            self._in_call.update(found)
             for work in found:
                 self._activity.spawn(self._handle(work))
 
@@ -159,8 +161,10 @@ class Dispatcher:
         try:
             succeeded = await self._call(work)
             await self._thawed()
+            self._in_call.discard(work)
             await self._settle(work, succeeded)
         finally:
+            self._in_call.discard(work)
             self._held.discard(work)
             freed, self._slot_freed = self._slot_freed, None
             if freed is not None:
@@ -196,8 +200,11 @@ class Dispatcher:
         while True:
             await self._activity.sleep(self._renew_every_s)
             await self._thawed()
-            for work in list(self._held):
+            for work in list(self._in_call):
+                if work not in self._in_call:
+                    continue  # done while the others were renewed
                 try:
                     await self._activity.uncounted(self._inbox.renew(work))
-                except Exception:
-                    log.warning("a lock could not be renewed", exc_info=True)
+                except Exception as error:
+                    if work in self._in_call:
+                        log.warning("a lock could not be renewed: %s", error)
