@@ -41,9 +41,9 @@ log = logging.getLogger("watchkeeper")
 READ_LAG_S = 8.0
 # Waits between two looks at an operation, when Azure names none.
 FIRST_LOOK_S, LONGEST_WAIT_S = 2.0, 30.0
-# After a failure or a refusal by the estate the same wish is left alone for this long, or for the cool-down if that is
-# longer.
-BACKOFF_S = 60.0
+# After a failure or a refusal by the estate nothing is tried for this long, twice as long after each further one in a
+# row, up to the longest; or for the cool-down if that is longer.
+BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 900.0
 # Provisioning states in which no operation runs.
 SETTLED = ("succeeded", "failed", "canceled")
 
@@ -101,7 +101,7 @@ class Actuator:
             return await self._end(order, row, row.value, "superseded", "newer_decision", reason, None)
         if decision is None or not decision.changes or (row and row.value.is_over and row.value.key == decision.id):
             return Step(True, 0, "nothing waits to be done")
-        action = row.value if row is not None and not row.value.is_over else self._new_action(decision)
+        action = self._new_action(decision, row)
         try:
             view = await self._preconditions.check(decision)
         except NotNow as wait:
@@ -116,7 +116,10 @@ class Actuator:
             return await self._end(order, row, action, "succeeded", "already_there", reason, view.capacity)
         return await self._send(order, row, replace(action, found_state=view.provisioning_state), view)
 
-    def _new_action(self, decision: Decision) -> Action:
+    def _new_action(self, decision: Decision, row: Row[Action] | None) -> Action:
+        """The action that is under way, or a new one after the one that is over."""
+        if row is not None and not row.value.is_over:
+            return row.value
         return Action(
             key=decision.id,
             target=decision.target,
@@ -126,6 +129,7 @@ class Actuator:
             request_id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"watchkeeper:{decision.target}:{decision.id}")),
             state="claimed",
             claimed_at=self._now(),
+            setbacks=row.value.setbacks if row is not None else 0,
         )
 
     async def _send(self, order: Order, row: Row[Action] | None, action: Action, view: DeploymentView) -> Step:
@@ -201,13 +205,10 @@ class Actuator:
     async def _not_readable(self, order: Order, error: ArmError) -> Step:
         """A read was refused outright: a vanished target, or a right that is missing."""
         row = await self._state.get_action(order.endpoint_key, order.target, order.dimension)
-        if row is None or row.value.is_over:
-            desired = await self._state.get_desired(order.endpoint_key, order.target, order.dimension)
-            if desired is None:
-                return Step(True, 0, str(error))
-            action = self._new_action(desired.value)
-        else:
-            action = row.value
+        desired = await self._state.get_desired(order.endpoint_key, order.target, order.dimension)
+        if desired is None:
+            return Step(True, 0, str(error))
+        action = self._new_action(desired.value, row)
         code = "target_vanished" if error.status == 404 else error.code
         kind: OutcomeKind = "refused" if action.sends == 0 else "failed"
         return await self._end(order, row, action, kind, code, str(error), None, backs_off=True)
@@ -241,16 +242,18 @@ class Actuator:
         )
         target = await self._target_name(action.target)
         await self._ledger.append(_outcome_entry(order, outcome, action, target))
+        setbacks = 0 if kind == "succeeded" else action.setbacks + backs_off
+        ended = replace(action, state=kind, ended_at=now, setbacks=setbacks)
         if backs_off:
-            await self._state.put_intent(order.endpoint_key, await self._backoff(action, outcome, target))
-        ended = replace(action, state=kind, ended_at=now)
+            await self._state.put_intent(order.endpoint_key, await self._backoff(ended, outcome, target))
         await self._put(order, ended, _etag(row))
         (log.info if kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
         return Step(False, 0, outcome_words(outcome))
 
     async def _backoff(self, action: Action, outcome: Outcome, target_name: str) -> Intent:
         target = (await self._policies.current()).target(target_name)
-        wait_s = max(BACKOFF_S, target.scaling.scale_out_cooldown_s if isinstance(target, Target) else 0)
+        cooldown_s = target.scaling.scale_out_cooldown_s if isinstance(target, Target) else 0
+        wait_s = max(cooldown_s, min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0 ** (action.setbacks - 1)))
         until = outcome.at + timedelta(seconds=wait_s)
         return Intent(
             target=action.target,

@@ -145,7 +145,7 @@ class EndpointRound:
         row = self._state.targets.get(look.key)
         look.before = look.record = row.value if row else TargetRecord()
         action = _value(self._state.actions.get((look.key, "capacity")))
-        if not isinstance(capacity, Fresh) or (action is not None and not action.is_over):
+        if not isinstance(capacity, Fresh) or (action is not None and action.state in IN_FLIGHT):
             return []
         seen, known = int(capacity.value), expected_capacity(look.record, action)
         if known is not None and seen != known:
@@ -154,8 +154,8 @@ class EndpointRound:
             if not isinstance(fresh.capacity, Fresh) or int(fresh.capacity.value) == known:
                 return []
             seen = int(fresh.capacity.value)
-        # Also when it was put back to what was last seen: unless the record says when, each look would announce it anew.
-        if seen != look.record.known_capacity or known not in (None, seen):
+        # Also when it is again what was last seen: the record must say when, to be newer than what came in between.
+        if seen != look.record.known_capacity or seen != known:
             look.record = replace(look.record, known_capacity=seen, known_at=self._now)
         if known is None or seen == known:
             return []
@@ -302,10 +302,16 @@ class EndpointRound:
 
 
 def expected_capacity(record: TargetRecord, action: Action | None) -> int | None:
-    """The capacity that should be there; None where any is as good: first sight, or an action that ended otherwise."""
+    """The capacity that should be there; None where any is as good: first sight, or a change of ours that failed.
+
+    What was refused or superseded was not applied: it explains no other capacity than the one before it.
+    """
     ended_at = action.ended_at if action else None
     if action is not None and ended_at is not None and (record.known_at is None or ended_at > record.known_at):
-        return action.to if action.state == "succeeded" else None
+        if action.state == "succeeded":
+            return action.to
+        if action.state == "failed":
+            return None
     return record.known_capacity
 
 
