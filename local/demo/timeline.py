@@ -14,6 +14,8 @@ EVERY_S = 2.0
 HEADER = "  time   queue                       in/s   out/s  instances        drained in"
 MARKS = {"decision": "▶", "outcome": "✔", "notice": "!", "control": "·"}
 BAR_CELLS = 20
+# The bar is full at this depth, or at the deepest so far.
+BAR_FULL = 100
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class Timeline:
         self._sent, self._completed = sent, completed
         rate = ready * self.world.shape.slots_per_instance / self.world.shape.service_s
         drained = "-" if depth == 0 else f"{depth / rate:.0f} s" if rate else "never"
-        filled = min(BAR_CELLS, round(BAR_CELLS * depth / max(self.peak_depth, BAR_CELLS)))
+        filled = min(BAR_CELLS, round(BAR_CELLS * depth / max(self.peak_depth, BAR_FULL)))
         bar = "█" * filled + "·" * (BAR_CELLS - filled)
         minutes, seconds = divmod(int(self.elapsed_s), 60)
         return (

@@ -114,7 +114,7 @@ class Actuator:
         if view.capacity == decision.to:
             reason = f"The deployment already has {decision.to} instances; nothing was sent."
             return await self._end(order, row, action, "succeeded", "already_there", reason, view.capacity)
-        return await self._send(order, row, replace(action, found_state=view.provisioning_state), view)
+        return await self._send(order, row, action, view)
 
     def _new_action(self, decision: Decision, row: Row[Action] | None) -> Action:
         """The action that is under way, or a new one after the one that is over."""
@@ -159,12 +159,15 @@ class Actuator:
         action = row.value
         view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
         state = view.provisioning_state.lower()
-        if state not in SETTLED or view.capacity == action.to:
+        if view.capacity == action.to:
             arrived = replace(action, state="accepted", accepted_at=self._now())
             await self._put(order, arrived, row.etag)
             return Step(False, 0, "The request had arrived; following it")
-        if state != "succeeded" and state != action.found_state.lower():
-            reason = f"The request arrived and its operation ended as {view.provisioning_state}."
+        if state not in SETTLED:
+            # Perhaps another's, for which Azure refused ours with a 409 that we never saw.
+            return Step(False, FIRST_LOOK_S, "An operation runs, ours or another's; its end will tell")
+        if state != "succeeded":
+            reason = f"The deployment is {view.provisioning_state}: the operation failed, or had failed before."
             return await self._end(
                 order, row, action, "failed", "operation_failed", reason, view.capacity, backs_off=True
             )

@@ -17,9 +17,9 @@ class Action:
     """One change: `target` from `current` to `to`.
 
     `key` is the idempotency key (the decision's id); `request_id` is sent as x-ms-client-request-id and stays the same
-    when the identical request is repeated; `sends` counts the requests; `found_state` is the provisioning state before
-    it was sent; `status_url` is where Azure reports the operation, "" if it named none. `setbacks` counts the changes
-    of this target in a row that did not work, up to and including this one.
+    when the identical request is repeated; `sends` counts the requests; `status_url` is where Azure reports the
+    operation, "" if it named none. `setbacks` counts the changes of this target in a row that did not work, up to and
+    including this one.
     """
 
     key: str
@@ -33,7 +33,6 @@ class Action:
     sends: int = 0
     sent_at: datetime | None = None
     accepted_at: datetime | None = None
-    found_state: str = ""
     status_url: str = ""
     ended_at: datetime | None = None
     setbacks: int = 0
