@@ -1,8 +1,7 @@
 """A queue, its instances and Azure's delays as a few lines of arithmetic: the scaling decision in a closed loop.
 
 Arrivals are rates, messages are a fluid, one step is a second. Instances serve after their cold start, metrics are sums
-of a whole minute and appear late, and an order that is given while an operation runs waits for its end, the newest one
-winning. Depth and rates are consequences of that, never scripted.
+of a whole minute and appear late, and nothing is decided while an operation runs (`one_by_one`). Depth and rates are consequences of that, never scripted.
 """
 
 import random
@@ -137,6 +136,8 @@ class Plant:
             provisioning_state="Updating" if running else "Succeeded",
         )
         intents, self.memory = decide(seen, self.memory, self.rules, self.now)
+        if running and self.one_by_one:
+            return
         decision = fold(TARGET, "capacity", Subject(current=self.capacity, policy_version="v"), intents, self.now)
         self.rules_seen.append(decision.rule)
         if not decision.changes:
