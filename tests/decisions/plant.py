@@ -1,7 +1,8 @@
 """A queue, its instances and Azure's delays as a few lines of arithmetic: the scaling decision in a closed loop.
 
 Arrivals are rates, messages are a fluid, one step is a second. Instances serve after their cold start, metrics are sums
-of a whole minute and appear late, and nothing is decided while an operation runs (`one_by_one`). Depth and rates are consequences of that, never scripted.
+of a whole minute and appear late, and nothing is decided while an operation runs (`one_by_one`). Depth and rates are
+consequences of that, never scripted.
 """
 
 import random
@@ -24,7 +25,7 @@ class Plant:
     """The world, and the loop that watches it.
 
     `arrivals` gives messages a second at a second; `noise` makes them random with that rate as mean; `dispatcher_limit`
-    bounds the messages a second that are taken from the queue. `one_by_one`: Azure refuses a change during another.
+    bounds the messages a second that are taken from the queue. `one_by_one`: Azure takes no change during another.
     `in_whole_messages`: a message counts as completed when all of it is. No metric appears after `metrics_until`.
     """
 
