@@ -12,4 +12,5 @@ _KINDS = {
 
 def outcome_words(outcome: Outcome) -> str:
     """One sentence: what was to be, what is, and why."""
-    return f"{_KINDS[outcome.kind]} ({outcome.code}), to {outcome.to} instances: {outcome.reason}"
+    instances = "1 instance" if outcome.to == 1 else f"{outcome.to} instances"
+    return f"{_KINDS[outcome.kind]} ({outcome.code}), to {instances}: {outcome.reason}"
