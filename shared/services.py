@@ -4,6 +4,7 @@ Imports are inside the functions on purpose: a function app is imported at every
 more than all the rest.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.records.tables import Tables
 
 Now = Callable[[], datetime]
+Sleep = Callable[[float], Awaitable[object]]
 
 ARM_SCOPE = "https://management.azure.com/.default"
 
@@ -50,8 +52,11 @@ class Services:
         await self.credential.close()
 
 
-def build(settings: Settings, now: Now) -> Services:
-    """All parts, wired. Opens no connection: each client connects on its first request."""
+def build(settings: Settings, now: Now, sleep: Sleep = asyncio.sleep) -> Services:
+    """All parts, wired. Opens no connection: each client connects on its first request.
+
+    `sleep` is what a read of Azure waits with before it tries again (seconds).
+    """
     logging.getLogger("azure").setLevel(logging.WARNING)  # the SDKs log every request's headers at INFO
     from shared.estate.arm import Arm
     from shared.estate.identity import make_credential
@@ -65,7 +70,7 @@ def build(settings: Settings, now: Now) -> Services:
     from shared.records.tables import open_tables
 
     credential = make_credential(identity_endpoint=settings.identity_endpoint, client_id=settings.identity_client_id)
-    arm = Arm(credential)
+    arm = Arm(credential, sleep=sleep)
     reader = make_reader(arm, credential, now)
     tables = open_tables(settings.storage, credential, prefix=settings.table_prefix)
     stores = Stores(state=StateStore(tables), controls=ControlStore(tables), ledger=Ledger(tables))

@@ -25,7 +25,7 @@ from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
 from shared.changes.wording import outcome_words
 from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome, OutcomeKind
-from shared.estate.arm import Arm, ArmError, ArmThrottled, ArmUnreachable
+from shared.estate.arm import Arm, ArmError, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
 from shared.records.chain import LedgerEntry
@@ -39,8 +39,10 @@ log = logging.getLogger("watchkeeper")
 # Longer than the longest value of the assumption deployment.get_lag_s: after this, a read that shows the old state is
 # believed.
 READ_LAG_S = 8.0
-# Waits between two looks at an operation, when Azure names none.
-FIRST_LOOK_S, LONGEST_WAIT_S = 2.0, 30.0
+# Until the next look at an operation, when Azure names no time; and while Azure answers no reads.
+FIRST_LOOK_S, UNREADABLE_WAIT_S = 2.0, 15.0
+# Answers to a read that say nothing of the target: no token, a timeout, throttling. So does every 5xx.
+PASSING_STATUSES = (401, 408, 429)
 # After a failure or a refusal by the estate nothing is tried for this long, twice as long after each further one in a
 # row, up to the longest; or for the cool-down if that is longer.
 BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 900.0
@@ -84,11 +86,12 @@ class Actuator:
             return await self._begin(order, action)
         except Conflict:
             return Step(False, 1.0, "another worker moved this action; looking again")
-        except ArmThrottled as error:
-            return Step(False, _bounded(error.retry_after_s), f"Azure asks to wait: {error}")
         except ArmUnreachable as error:
-            return Step(False, FIRST_LOOK_S, f"Azure did not answer a read: {error}")
+            return Step(False, UNREADABLE_WAIT_S, f"Azure did not answer a read: {error}")
         except ArmError as error:
+            if error.status in PASSING_STATUSES or error.status >= 500:
+                wait_s = UNREADABLE_WAIT_S if error.retry_after_s is None else error.retry_after_s
+                return Step(False, _bounded(wait_s), f"Azure cannot be read now: {error}")
             return await self._not_readable(order, error)
 
     # ---- before the request
@@ -295,7 +298,7 @@ def _etag(row: Row[Action] | None) -> str | None:
 
 
 def _bounded(wait_s: float | None) -> float:
-    return min(max(wait_s if wait_s is not None else FIRST_LOOK_S, 0.0), LONGEST_WAIT_S)
+    return min(max(wait_s if wait_s is not None else FIRST_LOOK_S, 0.0), capacity.LONGEST_WAIT_S)
 
 
 def _seconds_since(since: datetime | None, now: datetime) -> float:

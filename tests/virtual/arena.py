@@ -21,6 +21,7 @@ from local.clock import VirtualClock
 from local.cloud.faults import Fault
 from local.cloud.operations import Outcome as AzureOutcome
 from local.cloud.request_log import RequestRecord
+from local.cloud.rights import Rights
 from local.host.host import Host
 from local.host.keys import Keys
 from local.world import DEPLOYMENT, ENDPOINT, QUEUE, ROOT, Shape, World
@@ -194,6 +195,13 @@ class Arena:
         """Azure's answer to the next requests of this kind; all of them unless `times` says how many."""
         return self.world.cloud.faults.add(Fault(method=method, path=path, status=status, **({"times": 9999} | more)))
 
+    def revoke(self, action: str) -> None:
+        """Take a right of `infra/roles.json` away from the app's identity, as Resource Manager sees it."""
+        granted = json.loads((ROOT / "infra" / "roles.json").read_text(encoding="utf-8"))["actions"]
+        left = [grant["action"] for grant in granted if not grant["action"].endswith(action)]
+        assert len(left) == len(granted) - 1
+        self.world.cloud.front_door.rights = Rights(left)
+
     def next_operation(self, **outcome: Any) -> None:
         """How Azure ends the next change of the deployment."""
         self.world.cloud.estate.deployment(DEPLOYMENT).next_outcome = AzureOutcome(**outcome)
@@ -247,6 +255,10 @@ class Arena:
             await client.purge_orchestration(state.instance_id)
 
 
+async def _no_pause(_seconds: float) -> None:
+    """Reads are tried again at once: a pause in virtual time would hold up the clock that it waits for."""
+
+
 @asynccontextmanager
 async def arena(
     app: VirtualApp,
@@ -271,7 +283,7 @@ async def arena(
     settings = world.app_settings(azurite, policy_file, WATCHKEEPER_TABLE_PREFIX=prefix)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    made = services.build(read_settings(), app.clock.now)
+    made = services.build(read_settings(), app.clock.now, _no_pause)
     services.install(made)
     app.world = world
     try:

@@ -88,6 +88,21 @@ async def test_an_operation_of_somebody_else_is_waited_for(open_arena: OpenArena
         assert all("Done (verified)" in outcome.summary for outcome in outcomes)
 
 
+@pytest.mark.parametrize("shown", ["old_capacity", "new_capacity"])
+async def test_a_refusal_that_was_lost_is_not_taken_for_our_operation(open_arena: OpenArena, shown: str) -> None:
+    switches = {"deployment.get_during_update": shown}
+    async with open_arena(shape=QUICK, policy=quick_policy(), assumptions=switches) as arena:
+        _just_before_our_patch(arena, {"tags": {"owner": "someone"}})
+        lost = arena.world.cloud.faults.add(Fault(method="PATCH", path="/blue$", when="after", withhold="close"))
+        fill_queue(arena)
+        await arena.pass_time(5 * MINUTE_S)
+        assert lost.hits == 1
+        ours = [record for record in arena.patches() if "sku" in record.body]
+        outcomes = await arena.entries("outcome")
+        assert len(outcomes) == len(ours) == len(await arena.entries("decision"))
+        assert all("Done (verified)" in outcome.summary for outcome in outcomes)
+
+
 @pytest.mark.parametrize("answer", ["ok_200", "accepted_location", "accepted_async_operation"])
 @pytest.mark.parametrize("status", ["200", "409"])
 async def test_a_failed_operation_is_told_and_tried_again_later(
