@@ -124,6 +124,12 @@ class TestGrowth:
             watch.look(t, depth=fresh(200, later(15)))
         assert watch.memory.depth_slope_per_s == slope > 0
 
+    def test_late_completions_of_a_backlog_that_is_gone_are_not_taken_for_arrivals(self) -> None:
+        watch = Watch()
+        watch.look(0, depth=0, arrivals_per_s=1, completions_per_s=8, capacity=8)
+        intent = watch.look(15, depth=6, arrivals_per_s=1, completions_per_s=8, capacity=8)
+        assert intent.numbers["arrivals_per_s"] == 1
+
     def test_min_is_restored_at_once(self) -> None:
         intent = wanted(snapshot(capacity=1), rules=policy(min=3))
         assert (intent.value, intent.rule) == (3, "below_min")
@@ -254,6 +260,13 @@ class TestServiceRate:
         for minute in range(1, 15):
             watch.look(60 * minute, depth=500, completions_per_s=6, capacity=2)
         assert watch.memory.service_rate_per_s == pytest.approx(3.0, rel=0.02)
+
+    @pytest.mark.parametrize(("completions", "learned"), [(6, 2.0), (1, 0.9)])
+    def test_one_minute_is_believed_in_part_and_more_if_it_is_faster(self, completions: int, learned: float) -> None:
+        watch = Watch(policy(service_rate=LEARNED))
+        for minute in (1, 2):
+            watch.look(60 * minute, depth=500, completions_per_s=completions, capacity=2)
+        assert watch.memory.service_rate_per_s == pytest.approx(learned)
 
     @pytest.mark.parametrize(
         ("why", "fields"),

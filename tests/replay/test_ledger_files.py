@@ -19,7 +19,7 @@ from shared.replay import main
 from tests.decisions.builders import NOW, later, snapshot
 from tests.policy.documents import as_yaml, document, target
 
-SCALING = {"max": 8, "drain_within_s": 300.0, "cold_start_s": 180.0, "service_rate": {"per_instance_per_s": 1.0}}
+SCALING = {"max": 8, "drain_within_s": 300.0, "cold_start_s": 180.0, "price_usd_per_hour": 3.5}
 
 
 class Reader(EstateReader):
@@ -35,7 +35,7 @@ class Reader(EstateReader):
 async def ledger_lines(azurite: str) -> list[str]:
     """A climbing queue on two deployments of an endpoint, a floor and a hold among the intents: the day as exported."""
     floors = [{"match": "chat", "min_instances": 3, "reason": "never fewer than three"}]
-    text = as_yaml(document(target("chat", scaling=SCALING), target("talk", scaling=SCALING), floors=floors))
+    text = as_yaml(document(target("chat", scaling=dict(SCALING)), target("talk", scaling=dict(SCALING)), floors=floors))
     policy = load_policy(text, "policy.yaml")
     reader = Reader()
     loop = ScalingLoop(reader)
