@@ -11,6 +11,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from handlers.answers import answering, ok
 from handlers.orders import start_orders
 
 blueprint = df.Blueprint()
@@ -43,15 +44,10 @@ async def intake_event_grid(event: func.EventGridEvent, client: df.DurableFuncti
 
 @blueprint.route(route="alerts", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @blueprint.durable_client_input(client_name="client")
+@answering
 async def intake_alert(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Azure Monitor alerts, as an action group's webhook sends them (common alert schema)."""
-    from shared.signals import Malformed
-
-    try:
-        taken = await _take(req.get_body(), client)
-    except Malformed as error:
-        return _json({"error": {"code": "malformed_alert", "message": str(error)}}, 400)
-    return _json({"signals": taken}, 202)
+    return ok({"signals": await _take(req.get_body(), client)}, 202)
 
 
 async def _take(body: bytes, client: df.DurableFunctionsClient) -> list[dict[str, Any]]:
@@ -70,7 +66,3 @@ async def _take(body: bytes, client: df.DurableFunctionsClient) -> list[dict[str
         log.info("signal %s (%s): %d targets, %d decided", signal.kind, signal.id, result.looked_at, result.decided)
         taken.append({"id": signal.id, "kind": signal.kind, "targets": result.looked_at, "decided": result.decided})
     return taken
-
-
-def _json(body: object, status: int) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")

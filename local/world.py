@@ -47,6 +47,7 @@ class Shape:
 
     `metric_delay_s` None: as the assumption `monitor.delay_s` says. `over_the_wire`: the dispatcher uses the real
     Service Bus client and real HTTP; in process it is as exact and much cheaper, for virtual time.
+    `second_deployment`: the endpoint has another one, `green`, without traffic.
     """
 
     capacity: int = 1
@@ -61,6 +62,7 @@ class Shape:
     metric_delay_s: float | None = 1.0
     over_the_wire: bool = True
     autoscale_enabled: bool | None = None
+    second_deployment: bool = False
     seed: int = 1
 
 
@@ -194,7 +196,8 @@ def _estate(shape: Shape) -> dict[str, object]:
         "cold_start_s": shape.cold_start_s,
         "concurrency": shape.slots_per_instance,
     }
-    endpoint = {"name": "demo", "traffic": {"blue": 100}, "deployments": [deployment]}
+    deployments = [deployment, deployment | {"name": "green"}] if shape.second_deployment else [deployment]
+    endpoint = {"name": "demo", "traffic": {"blue": 100}, "deployments": deployments}
     subscription: dict[str, object] = {
         "id": SUBSCRIPTION,
         "workspaces": [{"name": "demo", "group": "demo", "region": REGION, "endpoints": [endpoint]}],

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from local.clock import VirtualClock
+from local.cloud.estate import Deployment
 from local.cloud.faults import Fault
 from local.cloud.operations import Outcome as AzureOutcome
 from local.cloud.request_log import RequestRecord
@@ -177,12 +178,15 @@ class Arena:
         """An operator's order with a reason."""
         return await self.call(verb, path, {"reason": "a test", "by": "ada"} | body)
 
-    async def person_sets(self, capacity: int) -> None:
+    async def person_changes(self, **body: Any) -> None:
         """Somebody changes the deployment in the portal."""
-        change = {"id": DEPLOYMENT, "body": {"sku": {"name": "Default", "capacity": capacity}}}
+        change = {"id": DEPLOYMENT, "body": body}
         async with self.http.post(f"{self.world.cloud.control_url}/estate/patch", json=change) as answer:
             told = await answer.json()
         assert told["status"] in (200, 202), told
+
+    async def person_sets(self, capacity: int) -> None:
+        await self.person_changes(sku={"name": "Default", "capacity": capacity})
 
     def send(self, messages: int) -> None:
         """Work for the endpoint."""
@@ -204,11 +208,15 @@ class Arena:
 
     def next_operation(self, **outcome: Any) -> None:
         """How Azure ends the next change of the deployment."""
-        self.world.cloud.estate.deployment(DEPLOYMENT).next_outcome = AzureOutcome(**outcome)
+        self.deployment().next_outcome = AzureOutcome(**outcome)
+
+    def deployment(self) -> Deployment:
+        """As the local Azure keeps it."""
+        return self.world.cloud.estate.deployment(DEPLOYMENT)
 
     def capacity(self) -> int:
         """sku.capacity, as Azure holds it."""
-        return int(self.world.cloud.estate.deployment(DEPLOYMENT).body["sku"]["capacity"])
+        return int(self.deployment().body["sku"]["capacity"])
 
     def sent(self) -> list[RequestRecord]:
         """Every request of the app that would change something."""
