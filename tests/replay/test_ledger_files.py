@@ -35,7 +35,8 @@ class Reader(EstateReader):
 async def ledger_lines(azurite: str) -> list[str]:
     """A climbing queue on two deployments of an endpoint, a floor and a hold among the intents: the day as exported."""
     floors = [{"match": "chat", "min_instances": 3, "reason": "never fewer than three"}]
-    text = as_yaml(document(target("chat", scaling=dict(SCALING)), target("talk", scaling=dict(SCALING)), floors=floors))
+    targets = [target(name, scaling=dict(SCALING)) for name in ("chat", "talk")]
+    text = as_yaml(document(*targets, floors=floors))
     policy = load_policy(text, "policy.yaml")
     reader = Reader()
     loop = ScalingLoop(reader)
