@@ -89,6 +89,16 @@ REGISTER: tuple[Assumption, ...] = (
         acts=True,
     ),
     Assumption(
+        name="arm.deployment_busy_with_endpoint",
+        question="Is a PATCH of a deployment accepted while its endpoint updates?",
+        values=("accepted", "conflict"),
+        default="conflict",
+        source="not documented; issues report 409 for concurrent operations on one entity (azure-sdk-for-net#36961)",
+        breaks_if_wrong="A capacity change would wait for a traffic change, or not: any 409 is waited for, whatever "
+        "its code.",
+        acts=True,
+    ),
+    Assumption(
         name="servicebus.list_carries_counts",
         question="Does the list of a namespace's queues carry countDetails?",
         values=("yes", "no"),
@@ -96,6 +106,16 @@ REGISTER: tuple[Assumption, ...] = (
         source="the published example shows messageCount only, the CLI's list shows both",
         breaks_if_wrong="Depth would cost one GET a queue where a list would do, or come from a field that is absent.",
         probe="list one namespace's queues and look for countDetails",
+    ),
+    Assumption(
+        name="servicebus.queue_location",
+        question="Does a queue's document carry `location`, the region of its namespace?",
+        values=("yes", "no"),
+        default="yes",
+        source="a read-only property of the specification (2024-01-01); its example of a list shows none",
+        breaks_if_wrong="The namespace is looked for in the deployment's region. Where that is another one, its rates "
+        "are missing with the reason, and targets on it grow by their depth but never shrink.",
+        probe="read one queue and look for location",
     ),
     Assumption(
         name="servicebus.count_lag_s",
@@ -121,6 +141,43 @@ REGISTER: tuple[Assumption, ...] = (
         source="1 to 3 minutes (facts/limits.md)",
         breaks_if_wrong="Rates would be called stale although there are no newer ones, or fresh although they are not.",
         probe="compare the newest minute of IncomingMessages with the clock",
+    ),
+    Assumption(
+        name="monitor.idle_totals",
+        question="What do IncomingMessages and CompleteMessage show for a queue without messages?",
+        values=("zero", "absent"),
+        default="zero",
+        source="zero, by a warning in the documentation (azure-docs#11998); no time series at all, by promitor#667",
+        breaks_if_wrong="An idle queue's rates would be missing and it would never shrink: they are zero only where "
+        "Azure Monitor answered without any total of six minutes and every depth read meanwhile was zero "
+        "(shared/estate/idle.py). After traffic has stopped its last minute is believed until it is stale, and that "
+        "nothing at all is completed is not noticed as a limit other than capacity.",
+    ),
+    Assumption(
+        name="monitor.unknown_resource",
+        question="What does metrics:getBatch answer if one of its resources does not exist any more?",
+        values=("batch_404", "left_out"),
+        default="batch_404",
+        source="not documented for batches; 404 ResourceNotFound for a single resource",
+        breaks_if_wrong="The values of the others would be lost, or taken for another's: results are known by their "
+        "place alone.",
+    ),
+    Assumption(
+        name="monitor.capacity_states",
+        question="Which words does the dimension State of DeploymentCapacity use?",
+        values=("ready_pending_draining", "running_creating_deleting"),
+        default="ready_pending_draining",
+        source="the dimension is documented, its values are not (supported metrics of onlineEndpoints/deployments)",
+        breaks_if_wrong="With words that shared/estate/metrics.py does not know the ready instances are missing, with "
+        "the words as the reason: cold starts are then timed by the policy, and nothing shrinks.",
+    ),
+    Assumption(
+        name="monitor.capacity_counts",
+        question="Is DeploymentCapacity one number for each state, or 1 for each instance (dimension instanceId)?",
+        values=("per_state", "per_instance"),
+        default="per_state",
+        source="both dimensions are documented, what is emitted is not (supported metrics)",
+        breaks_if_wrong="One instance would seem ready however many are, or none.",
     ),
     Assumption(
         name="graph.lists_deployments",

@@ -70,6 +70,7 @@ class Probe:
         self._arm, self._metrics, self._now = arm, metrics, now
         self._checks: dict[str, Callable[[], Awaitable[tuple[str, str]]]] = {
             "servicebus.list_carries_counts": self._list_carries_counts,
+            "servicebus.queue_location": self._queue_location,
             "monitor.delay_s": self._monitor_delay,
             "graph.lists_deployments": self._graph_lists_deployments,
             "quota.family_names_join": self._family_names_join,
@@ -100,9 +101,14 @@ class Probe:
         carrying = sum(carries_counts(row) for row in rows)
         return "yes" if carrying else "no", f"{carrying} of {len(rows)} listed queues carry countDetails"
 
-    async def _monitor_delay(self) -> tuple[str, str]:
+    async def _queue_location(self) -> tuple[str, str]:
         queue = self._first_queue()
         region = (await QueueReader(self._arm, self._now).read(queue)).region
+        return ("yes", f"{queue.queue!r} is in {region}") if region else ("no", f"{queue.queue!r} has no location")
+
+    async def _monitor_delay(self) -> tuple[str, str]:
+        queue = self._first_queue()
+        region = (await QueueReader(self._arm, self._now).read(queue)).region or (await self._any_deployment()).region
         newest = (await self._metrics.queue_rates({queue: region}))[queue.key].arrivals_per_s
         if isinstance(newest, Missing):
             raise Unsettled(f"{newest.reason}; send some messages to {queue.queue!r} for five minutes and try again")

@@ -4,7 +4,6 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from aiohttp import web
 
@@ -47,7 +46,6 @@ class Cloud:
         buckets: sizes of the throttles.
         metric_grain_s: 60 as in Azure, or less for a demo; answers say their interval.
         metric_delay_s: instead of the assumption `monitor.delay_s`, for a demo.
-        idle_totals: whether a queue without events shows totals of zero or none (not documented).
         user_assigned_identities: object id by client id, beside the system-assigned identity.
         token_lifetime_s: of new tokens, in real seconds.
         seed: of the little randomness there is (the order of unordered Resource Graph rows).
@@ -63,7 +61,6 @@ class Cloud:
         buckets: BucketSizes | None = None,
         metric_grain_s: float = 60,
         metric_delay_s: float | None = None,
-        idle_totals: Literal["zero", "absent"] = "zero",
         user_assigned_identities: Mapping[str, str] | None = None,
         token_lifetime_s: float = 86_400,
         seed: int = 0,
@@ -82,7 +79,7 @@ class Cloud:
             lambda: self.assumptions.seconds("monitor.delay_s") if metric_delay_s is None else metric_delay_s,
             metric_grain_s,
         )
-        self._sampler = Sampler(clock, estate, self.queues, self.metrics, idle_totals)
+        self._sampler = Sampler(clock, estate, self.queues, self.metrics, self.assumptions)
         self._scoring = Scoring()
         self._rights = Rights.from_file(roles)
         self._sizes = buckets or BucketSizes()
@@ -202,7 +199,7 @@ class Cloud:
             ServiceBus(self.estate, self.queues, self.assumptions),
             Autoscale(self.estate),
             ResourceGraph(self.estate, self.assumptions, self._rights, graph_quota, self.clock, self._dice),
-            Monitor(self.estate, self.metrics, self.clock),
+            Monitor(self.estate, self.metrics, self.assumptions, self.clock),
             self._scoring,
         )
         return [route for provider in providers for route in provider.routes()] + [self._identity_route()]

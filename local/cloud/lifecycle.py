@@ -61,9 +61,11 @@ class Lifecycle:
         """Accept new tags and sku of a deployment and start the operation.
 
         Raises:
-            ArmError: 409 while another operation runs on it or on its endpoint (azure-sdk-for-net#36961).
+            ArmError: 409 while another operation runs on it (azure-sdk-for-net#36961); while one runs on its endpoint,
+                by `arm.deployment_busy_with_endpoint`.
         """
-        if deployment.busy or deployment.endpoint.busy:
+        endpoint_refuses = self._switches["arm.deployment_busy_with_endpoint"] == "conflict"
+        if deployment.busy or (deployment.endpoint.busy and endpoint_refuses):
             raise self._conflict()
         before = copy.deepcopy(deployment.body)
         old = int(before["sku"]["capacity"])

@@ -14,22 +14,21 @@ from local.cloud.estate import Estate, Namespace
 from local.cloud.metric_catalogue import CATALOGUE, SERVICE_BUS
 from local.cloud.metrics import MetricStore
 from local.cloud.queues import QueueBoard, QueueSource
+from local.cloud.switches import Switches
 
 SAMPLES_PER_GRAIN = 2
 TOTALS = tuple(metric.name for metric in CATALOGUE[SERVICE_BUS].values() if metric.aggregations == ("Total",))
-# The names of the metric's states are not documented (local/cloud/README.md, "What it is not").
-STATE_NAMES: dict[Literal["pending", "ready", "draining"], str] = {
-    "pending": "Pending",
-    "ready": "Ready",
-    "draining": "Draining",
+State = Literal["pending", "ready", "draining"]
+# By the assumption monitor.capacity_states.
+STATE_NAMES: dict[str, dict[State, str]] = {
+    "ready_pending_draining": {"pending": "Pending", "ready": "Ready", "draining": "Draining"},
+    "running_creating_deleting": {"pending": "Creating", "ready": "Running", "draining": "Deleting"},
 }
 
 
 class Sampler:
-    """Feeds the metric store.
-
-    `idle_totals` is what a queue without events shows for its totals: "zero" in every grain in which it was sampled, or
-    "absent". Azure is not documented here.
+    """Feeds the metric store, in the ways that the assumptions monitor.idle_totals, .capacity_states and
+    .capacity_counts say.
     """
 
     def __init__(
@@ -38,13 +37,13 @@ class Sampler:
         estate: Estate,
         board: QueueBoard,
         metrics: MetricStore,
-        idle_totals: Literal["zero", "absent"],
+        switches: Switches,
     ) -> None:
         self._clock = clock
         self._estate = estate
         self._board = board
         self._metrics = metrics
-        self._idle_totals = idle_totals
+        self._switches = switches
         self._alarm: Alarm | None = None
         self._lock = threading.Lock()
         self._running = False
@@ -78,12 +77,17 @@ class Sampler:
                 self._alarm = self._clock.call_at(now + step, self._tick)
 
     def _sample_deployments(self, now: datetime) -> None:
-        """One value for each state: how many instances are in it."""
+        """One value for each state: how many instances are in it; or 1 for each instance."""
+        per_instance = self._switches["monitor.capacity_counts"] == "per_instance"
         for deployment in self._estate.deployments():
-            for state, name in STATE_NAMES.items():
-                number = len(deployment.in_state(state))
-                if number or state == "ready":
-                    self._metrics.add(deployment.id, "DeploymentCapacity", number, now, {"State": name})
+            for state, name in STATE_NAMES[self._switches["monitor.capacity_states"]].items():
+                instances = deployment.in_state(state)
+                if per_instance:
+                    for instance in instances:
+                        dimensions = {"instanceId": instance.id, "State": name}
+                        self._metrics.add(deployment.id, "DeploymentCapacity", 1, now, dimensions)
+                elif instances or state == "ready":
+                    self._metrics.add(deployment.id, "DeploymentCapacity", len(instances), now, {"State": name})
 
     def _sample_queues(self, now: datetime) -> None:
         for source in self._board.sources():
@@ -95,7 +99,7 @@ class Sampler:
                     "DeadletteredMessages": counts.dead_letter,
                     "ScheduledMessages": counts.scheduled,
                 }
-                if self._idle_totals == "zero":
+                if self._switches["monitor.idle_totals"] == "zero":
                     states |= dict.fromkeys(TOTALS, 0)
                 for metric, value in states.items():
                     self._metrics.add(resource_id, metric, value, now, {"EntityName": queue})

@@ -3,9 +3,10 @@
 Requests: `POST https://{region}.metrics.monitor.azure.com/subscriptions/{s}/metrics:getBatch`, one per batch (a read by
 POST, retried). Its throttle is its own, not Azure Resource Manager's.
 
-What to know of the answers: results carry no resource id and come in the order of the request; the interval may be
-another than the one that was asked for, so it is read from the answer; a minute appears one to three minutes after its
-end (assumption monitor.delay_s); no data is Missing, never zero.
+What to know of the answers: results carry no resource id and come in the order of the request, perhaps without those
+that do not exist (assumption monitor.unknown_resource); the interval may be another than the one that was asked for, so
+it is read from the answer; a minute appears one to three minutes after its end (assumption monitor.delay_s); no data is
+Missing, never zero.
 """
 
 import asyncio
@@ -45,10 +46,15 @@ OTHER_STATES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRates:
-    """Messages a second over the newest complete interval; `at` of each is that interval's end."""
+    """Messages a second over the newest complete interval; `at` of each is that interval's end.
+
+    `silent`: both are Missing because Azure Monitor answered and has no total of this queue in the whole look-back. It
+    does so for an idle queue (assumption monitor.idle_totals), but alone that is no proof of one.
+    """
 
     arrivals_per_s: Measurement
     completions_per_s: Measurement
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +91,8 @@ class _Query:
 
 
 _QUEUES = _Query(QUEUE_NAMESPACE, (ARRIVALS, COMPLETIONS), "Total", ("EntityName",))
-_DEPLOYMENTS = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State",))
+_STATES = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State",))
+_INSTANCES = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State", "instanceId"))
 
 
 class Metrics:
@@ -95,6 +102,7 @@ class Metrics:
         self._credential = credential
         self._now = now
         self._clients: dict[str, MetricsClient] = {}
+        self._capacity_query: _Query | None = None
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -109,12 +117,30 @@ class Metrics:
 
     async def ready_instances(self, deployments: Mapping[DeploymentId, str]) -> dict[str, Measurement]:
         """Instances that serve, of each deployment by key. `deployments` maps each to its region."""
-        answers = await self._query(_DEPLOYMENTS, {each.arm_id: region for each, region in deployments.items()})
+        answers = await self._capacity({each.arm_id: region for each, region in deployments.items()})
         return {each.key: self._ready(answers[each.key]) for each in deployments}
+
+    async def _capacity(self, regions: Mapping[str, str]) -> dict[str, Points | str]:
+        """DeploymentCapacity by state: one number each, or a series for each instance to be added up.
+
+        Which of both is learned (assumption monitor.capacity_counts) and kept for the life of the process. Where it is
+        one number, there is nothing by instance although there was something by state before.
+        """
+        if self._capacity_query is not None:
+            return await self._query(self._capacity_query, regions)
+        by_state = await self._query(_STATES, regions)
+        reported = {each: region for each, region in regions.items() if _has_points(by_state[each.lower()])}
+        by_instance = await self._query(_INSTANCES, reported)
+        if any(_has_points(answer) for answer in by_instance.values()):
+            self._capacity_query = _INSTANCES
+        elif any(not isinstance(answer, str) for answer in by_instance.values()):
+            self._capacity_query = _STATES
+            return by_state
+        return by_state | by_instance  # unreadable by instance: what the numbers count is not known
 
     def _rates(self, queue: QueueId, answer: PointsOfQueues | str) -> QueueRates:
         arrivals, completions = (self._rate(queue, metric, answer) for metric in (ARRIVALS, COMPLETIONS))
-        return QueueRates(arrivals_per_s=arrivals, completions_per_s=completions)
+        return QueueRates(arrivals_per_s=arrivals, completions_per_s=completions, silent=_is_silent(queue, answer))
 
     def _rate(self, queue: QueueId, metric: str, answer: PointsOfQueues | str) -> Measurement:
         source = f"metric {metric}"
@@ -154,22 +180,27 @@ class Metrics:
         return answers
 
     async def _query_batch(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
-        """One call; a batch that is refused is halved until the resource that Azure does not know stands alone."""
+        """One call; a batch refused or answered in part is halved until what Azure does not know stands alone."""
         try:
             found = await self._call(query, region, resources)
         except Exception as error:  # the SDK raises its own errors, and others on bodies that it cannot read
             status = getattr(error, "status_code", None) or type(error).__name__
             if status in (400, 404) and len(resources) > 1:
-                middle = len(resources) // 2
-                halves = (resources[:middle], resources[middle:])
-                first, second = await asyncio.gather(*(self._query_batch(query, region, half) for half in halves))
-                return {**first, **second}
+                return await self._query_halves(query, region, resources)
             reason = f"metrics of {region} could not be read: {status}: {str(error)[:400]}"
             return dict.fromkeys(map(str.lower, resources), reason)
-        if len(found) != len(resources):
-            reason = f"metrics of {region}: {len(found)} results for {len(resources)} resources: whose is whose?"
-            return dict.fromkeys(map(str.lower, resources), reason)
-        return {resource.lower(): points for resource, points in zip(resources, found, strict=True)}
+        if len(found) == len(resources):
+            return {resource.lower(): points for resource, points in zip(resources, found, strict=True)}
+        if 0 < len(found) < len(resources):
+            return await self._query_halves(query, region, resources)
+        reason = f"metrics of {region}: {len(found)} results for {len(resources)} resources: whose is whose?"
+        return dict.fromkeys(map(str.lower, resources), reason)
+
+    async def _query_halves(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
+        middle = len(resources) // 2
+        halves = (resources[:middle], resources[middle:])
+        first, second = await asyncio.gather(*(self._query_batch(query, region, half) for half in halves))
+        return {**first, **second}
 
     async def _call(self, query: _Query, region: str, resources: Sequence[str]) -> list[Points]:
         now = self._now()
@@ -200,6 +231,19 @@ def newest_complete(points: Iterable[Point], now: datetime) -> list[Point]:
     complete = [point for point in points if point.end <= now]
     newest = max((point.start for point in complete), default=None)
     return [point for point in complete if point.start == newest]
+
+
+def _has_points(answer: Points | str) -> bool:
+    return not isinstance(answer, str) and bool(answer.get(CAPACITY))
+
+
+def _is_silent(queue: QueueId, answer: PointsOfQueues | str) -> bool:
+    """Whether the answer has no total of the queue, and not because it had more series than were asked for."""
+    if isinstance(answer, str):
+        return False
+    name = queue.queue.lower()
+    whole = all(sum(known == metric for known, _ in answer) < SERIES_PER_RESOURCE for metric in (ARRIVALS, COMPLETIONS))
+    return whole and not any((metric, name) in answer for metric in (ARRIVALS, COMPLETIONS))
 
 
 def _by_entity(answer: Points | str) -> PointsOfQueues | str:

@@ -20,6 +20,7 @@ from shared.estate import api
 from shared.estate.arm import LONGEST_PAUSE_S, Arm
 from shared.estate.deployments import normalised_region
 from shared.estate.failures import ArmError, ArmFailure, ArmThrottled
+from shared.estate.idle import EmptySpell, EmptySpells
 
 SOURCE = "servicebus countDetails"
 READS_PER_SWEEP = 200
@@ -65,6 +66,7 @@ class QueueReader:
         self._pages: dict[str, int] = {}
         self._regions: dict[str, str] = {}
         self._throttled_until: dict[str, datetime] = {}
+        self._empty = EmptySpells()
 
     async def read(self, queue: QueueId) -> QueueCounts:
         """One fresh GET.
@@ -82,6 +84,10 @@ class QueueReader:
     def region_of(self, queue: QueueId) -> str:
         """The region of the queue's namespace, "" while no answer has named it."""
         return self._regions.get(_namespace(queue), "")
+
+    def empty_spell(self, queue: QueueId) -> EmptySpell | None:
+        """Since when each read of the queue found it empty; None if the last one did not."""
+        return self._empty.of(queue.key)
 
     async def sweep(self, queues: Sequence[QueueId], active: Collection[str]) -> dict[str, QueueCounts | Missing]:
         """The counts of each queue by key: read now, or else the last ones with their age, or why there are none.
@@ -163,6 +169,7 @@ class QueueReader:
 
     def _remember(self, queue: QueueId, counts: QueueCounts) -> None:
         self._last[queue.key] = counts
+        self._empty.note(queue.key, counts.active, counts.read_at)
         if counts.region:
             self._regions[_namespace(queue)] = counts.region
 

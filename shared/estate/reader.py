@@ -17,6 +17,7 @@ from shared.estate.arm import Arm
 from shared.estate.autoscale import AutoscaleReader
 from shared.estate.deployments import DeploymentView
 from shared.estate.failures import ArmFailure
+from shared.estate.idle import bridged
 from shared.estate.metrics import Metrics, QueueRates
 from shared.estate.queues import SOURCE as QUEUE_SOURCE
 from shared.estate.queues import QueueCounts, QueueReader
@@ -127,7 +128,7 @@ class EstateReader:
                 _Seen(
                     view=views[spec.deployment.key],
                     counts=counts[spec.queue.key],
-                    rates=rates[spec.queue.key],
+                    rates=bridged(rates[spec.queue.key], self._queues.empty_spell(spec.queue)),
                     ready=ready[spec.deployment.key],
                     limits=own_limits,
                 ),

@@ -10,10 +10,26 @@ from hypothesis import strategies as st
 from local.cloud.estate import fleet, subscription_id
 from local.cloud.faults import Fault
 from local.cloud.queues import FixedQueues
+from shared.assumptions import BY_NAME
 from shared.domain import DeploymentId, Fresh, Measurement, Missing, QueueId
 from shared.estate.identity import make_credential
 from shared.estate.metrics import Metrics, Point, QueueRates, newest_complete
 from tests.estate.azure import BLUE, GREEN, GROUP, IMAGES, Azure, running_azure, small_estate
+
+READY_BY_STATE = {
+    "interval": "PT1M",
+    "value": [
+        {
+            "name": {"value": "DeploymentCapacity"},
+            "timeseries": [
+                {
+                    "metadatavalues": [{"name": {"value": "state"}, "value": "Ready"}],
+                    "data": [{"timeStamp": "2026-01-05T00:00:00Z", "average": 3.0}],
+                }
+            ],
+        }
+    ],
+}
 
 
 async def rates(azure: Azure, regions: dict[QueueId, str] | None = None) -> dict[str, QueueRates]:
@@ -67,7 +83,7 @@ async def test_the_interval_is_the_answers_not_the_questions() -> None:
 
 
 async def test_no_data_is_missing_and_never_zero() -> None:
-    async with running_azure(idle_totals="absent") as azure:
+    async with running_azure(assumptions={"monitor.idle_totals": "absent"}) as azure:
         await azure.minutes(5)
         found = (await rates(azure))[IMAGES.key]
         assert "no complete interval of 'images'" in reason(found.arrivals_per_s)
@@ -80,7 +96,7 @@ async def test_an_idle_queue_that_azure_calls_zero_is_zero(azure: Azure) -> None
 
 
 async def test_an_old_value_is_told_with_its_age() -> None:
-    async with running_azure(idle_totals="absent") as azure:
+    async with running_azure(assumptions={"monitor.idle_totals": "absent"}) as azure:
         start = azure.now()
         azure.rate("images", arrived=60, completed=60, at=start)
         await azure.minutes(5)
@@ -133,6 +149,18 @@ async def test_a_resource_that_azure_does_not_know_blinds_no_other() -> None:
     assert calls <= 12
 
 
+@pytest.mark.parametrize("answer", ["batch_404", "left_out"])
+async def test_a_resource_that_is_gone_costs_the_others_nothing(answer: str) -> None:
+    async with running_azure(assumptions={"monitor.unknown_resource": answer}) as azure:
+        await azure.minutes(3)
+        gone = DeploymentId.parse(f"{BLUE.endpoint_id}/deployments/gone")
+        found = await ready(azure, dict.fromkeys([gone, BLUE, GREEN], "westeurope"))
+        alone = await ready(azure, {gone: "westeurope"})
+    assert (value(found[BLUE.key]), value(found[GREEN.key])) == (2, 1)
+    assert reason(found[gone.key])
+    assert reason(alone[gone.key])
+
+
 async def test_passing_failures_are_tried_again_and_long_waits_are_not(azure: Azure) -> None:
     await azure.minutes(3)
     azure.cloud.faults.add(Fault(path="getBatch", status=503))
@@ -175,19 +203,49 @@ async def test_more_than_fifty_resources_take_more_than_one_call_and_keep_their_
         await azure.minutes(3)
         ids = [DeploymentId.parse(each.id) for each in azure.cloud.estate.deployments()]
         found = await ready(azure, dict.fromkeys(ids, "westeurope"))
-        assert azure.count("POST", f"{subscription_id(1)}/metrics:getBatch") == 2
+        calls = azure.count("POST", f"{subscription_id(1)}/metrics:getBatch")
+        assert calls == 4, "two batches, twice: the first look also learns what the metric counts"
     assert [value(found[each.key]) for each in ids] == [1 + number % 3 for number in range(60)]
 
 
-async def test_only_ready_instances_serve(azure: Azure) -> None:
-    blue = azure.cloud.estate.deployment(BLUE.arm_id)
-    blue.new_instance(azure.now(), None)
-    for instance in azure.cloud.estate.deployment(GREEN.arm_id).instances:
-        instance.state = "pending"
-    await azure.minutes(3)
-    found = await ready(azure, {BLUE: "westeurope", GREEN: "westeurope"})
+@pytest.mark.parametrize("states", BY_NAME["monitor.capacity_states"].values)
+@pytest.mark.parametrize("counts", BY_NAME["monitor.capacity_counts"].values)
+async def test_only_ready_instances_serve(states: str, counts: str) -> None:
+    async with running_azure(
+        assumptions={"monitor.capacity_states": states, "monitor.capacity_counts": counts}
+    ) as azure:
+        azure.cloud.estate.deployment(BLUE.arm_id).new_instance(azure.now(), None)
+        for instance in azure.cloud.estate.deployment(GREEN.arm_id).instances:
+            instance.state = "pending"
+        await azure.minutes(3)
+        found = await ready(azure, {BLUE: "westeurope", GREEN: "westeurope"})
     assert value(found[BLUE.key]) == 2
     assert value(found[GREEN.key]) == 0
+
+
+@pytest.mark.parametrize("counts", BY_NAME["monitor.capacity_counts"].values)
+async def test_what_the_capacity_counts_is_learned_once(counts: str) -> None:
+    async with (
+        running_azure(assumptions={"monitor.capacity_counts": counts}) as azure,
+        make_credential(identity_endpoint="managed", client_id="") as credential,
+    ):
+        metrics = Metrics(credential, azure.now)
+        asked = []
+        for minutes in (0, 3, 3):
+            await azure.minutes(minutes)
+            before = azure.count("POST", "/metrics:getBatch")
+            found = await metrics.ready_instances({BLUE: "westeurope"})
+            asked.append(azure.count("POST", "/metrics:getBatch") - before)
+        await metrics.close()
+    assert asked == [1, 2, 1], "without data there is nothing to learn from"
+    assert value(found[BLUE.key]) == 2
+
+
+async def test_while_it_is_not_known_what_the_capacity_counts_nothing_is_ready(azure: Azure) -> None:
+    await azure.minutes(3)
+    azure.cloud.faults.add(Fault(path="getBatch", status=200, body={"values": [READY_BY_STATE]}))
+    azure.cloud.faults.add(Fault(path="getBatch", status=403, times=1))
+    assert "403" in reason((await ready(azure, {BLUE: "westeurope"}))[BLUE.key])
 
 
 async def test_unknown_words_for_the_state_of_instances_are_not_guessed(azure: Azure) -> None:

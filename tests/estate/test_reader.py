@@ -89,6 +89,8 @@ async def test_the_requests_of_a_sweep_do_not_grow_with_the_targets() -> None:
         snapshots = await azure.reader.observe(specs)
         assert all(missing(snapshot) == set() for snapshot in snapshots.values())
         asked = [f"{r.method} {r.path.rsplit('/', 1)[1]}" for r in azure.cloud.requests if r.host != "identity"]
+        await azure.reader.observe(specs)
+        learned = azure.count("POST", "metrics:getBatch") - asked.count("POST metrics:getBatch")
     assert sorted(asked) == [
         "GET autoscalesettings",
         "GET queues",
@@ -96,8 +98,10 @@ async def test_the_requests_of_a_sweep_do_not_grow_with_the_targets() -> None:
         "GET vmSizes",
         "POST metrics:getBatch",
         "POST metrics:getBatch",
+        "POST metrics:getBatch",  # the first look learns what DeploymentCapacity counts
         "POST resources",
     ]
+    assert learned == 2
 
 
 @pytest.mark.parametrize(
@@ -157,6 +161,68 @@ async def test_a_measurement_older_than_the_target_allows_is_stale(azure: Azure)
 async def test_the_policys_price_overrides_azures(azure: Azure) -> None:
     snapshots = await azure.reader.observe([spec(price_usd_per_hour=9.0)])
     assert snapshots[BLUE.key].price_usd_per_hour == 9.0
+
+
+# ---- idle queues
+
+
+async def looks(azure: Azure, minutes: float) -> ScalingSnapshot:
+    """A look each 30 s; the last of them."""
+    for _ in range(int(minutes * 2)):
+        await azure.clock.advance(30)
+        snapshot = (await azure.reader.observe([spec()]))[BLUE.key]
+    return snapshot
+
+
+@pytest.mark.parametrize("totals", ["zero", "absent"])
+async def test_a_queue_that_is_idle_for_long_enough_has_rates_of_zero(totals: str) -> None:
+    async with running_azure(assumptions={"monitor.idle_totals": totals}) as azure:
+        snapshot = await looks(azure, 6)
+        assert ("arrivals_per_s" in missing(snapshot)) == (totals == "absent"), "a look-back less 30 s has been seen"
+        snapshot = await looks(azure, 0.5)
+        assert (fresh(snapshot.arrivals_per_s), fresh(snapshot.completions_per_s)) == (0, 0)
+        assert ("13 reads found no message" in snapshot.arrivals_per_s.source) == (totals == "absent")
+
+
+async def test_a_queue_that_held_a_message_is_not_idle_for_a_while() -> None:
+    async with running_azure(assumptions={"monitor.idle_totals": "absent"}) as azure:
+        await looks(azure, 7)
+        azure.counts("images", active=1)
+        assert {"arrivals_per_s", "completions_per_s"} <= missing(await looks(azure, 0.5))
+        azure.counts("images", active=0)
+        assert "arrivals_per_s" in missing(await looks(azure, 6))
+        assert fresh((await looks(azure, 0.5)).arrivals_per_s) == 0
+
+
+async def test_a_metered_message_is_believed_although_the_queue_was_always_seen_empty() -> None:
+    async with running_azure(assumptions={"monitor.idle_totals": "absent"}) as azure:
+        await looks(azure, 7)
+        azure.rate("images", arrived=60, completed=60, at=azure.now())
+        assert fresh((await looks(azure, 2)).arrivals_per_s) == 1
+        azure.queues.observe("images", "CompleteMessage", 60, azure.now())
+        assert "arrivals_per_s" in missing(await looks(azure, 5)), "completions alone: it is not idle"
+
+
+@pytest.mark.parametrize("path", ["getBatch", "/queues"])
+async def test_what_cannot_be_read_is_never_idle(path: str) -> None:
+    async with running_azure(assumptions={"monitor.idle_totals": "absent"}) as azure:
+        await looks(azure, 7)
+        azure.cloud.faults.add(Fault(path=path, status=403, times=999))
+        assert missing(await looks(azure, 0.5)) & {"arrivals_per_s", "depth"}
+
+
+async def test_the_namespace_is_looked_for_where_the_deployment_is_if_its_queues_do_not_say() -> None:
+    estate = small_estate()
+    for region in ("northeurope", "westeurope"):
+        estate["subscriptions"][0]["namespaces"][0]["region"] = region
+        async with running_azure(estate, assumptions={"servicebus.queue_location": "no"}) as azure:
+            await busy_minutes(azure)
+            snapshot = (await azure.reader.observe([spec()]))[BLUE.key]
+            if region == "westeurope":
+                assert fresh(snapshot.arrivals_per_s) == 2
+            else:
+                assert missing(snapshot) == {"arrivals_per_s", "completions_per_s"}
+                assert "not in the subscription and region" in snapshot.arrivals_per_s.reason  # type: ignore[union-attr]  # it is Missing, as just seen
 
 
 # ---- where Resource Graph does not tell

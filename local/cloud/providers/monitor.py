@@ -20,6 +20,7 @@ from local.cloud.metric_catalogue import CATALOGUE, MetricDefinition
 from local.cloud.metric_filter import MetricFilter, parse_filter
 from local.cloud.metrics import Cell, MetricStore, Series, floored
 from local.cloud.routing import Call, Reply, Route
+from local.cloud.switches import Switches
 
 DEFAULT_SPAN = timedelta(hours=1)
 DEFAULT_TOP = 10
@@ -56,9 +57,10 @@ class _Question:
 
 
 class Monitor:
-    def __init__(self, estate: Estate, metrics: MetricStore, clock: Clock) -> None:
+    def __init__(self, estate: Estate, metrics: MetricStore, switches: Switches, clock: Clock) -> None:
         self._estate = estate
         self._metrics = metrics
+        self._switches = switches
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -77,8 +79,10 @@ class Monitor:
         ]
 
     def get_batch(self, call: Call) -> Reply:
-        """Up to 50 resources of one type and region."""
+        """Up to 50 resources of one type and region; those that do not exist are met by `monitor.unknown_resource`."""
         resource_ids = parsed(ResourceIds, call.json()).resourceids
+        if self._switches["monitor.unknown_resource"] == "left_out":
+            resource_ids = [each for each in resource_ids if self._estate.get(each) is not None]
         question = self._question(call)
         region = call.host.split(".")[0]
         for resource_id in resource_ids:

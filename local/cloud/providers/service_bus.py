@@ -78,6 +78,7 @@ class ServiceBus:
         return found
 
     def _queue(self, namespace: Namespace, name: str, *, counts: bool) -> dict[str, Any]:
+        """A queue's document; whether it names a region is `servicebus.queue_location`."""
         known = self._board.counts(namespace.name, name)
         properties: dict[str, Any] = {
             "lockDuration": "PT1M",
@@ -108,13 +109,15 @@ class ServiceBus:
                 "transferMessageCount": 0,
                 "transferDeadLetterMessageCount": 0,
             }
-        return {
+        document: dict[str, Any] = {
             "id": f"{namespace.id}/queues/{name}",
             "name": name,
             "type": "Microsoft.ServiceBus/Namespaces/Queues",
-            "location": namespace.region,
             "properties": properties,
         }
+        if self._switches.yes("servicebus.queue_location"):
+            document["location"] = namespace.region
+        return document
 
 
 def _all_states(counts: QueueCounts) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 from azure.core.rest import AsyncHttpResponse
 
 from local.clock import VirtualClock
@@ -11,7 +12,7 @@ from local.cloud.estate import Deployment
 from shared.assumptions import BY_NAME
 from tests.local.cloud.clients import ArmClient
 from tests.local.cloud.conftest import BLUE, COLD_START_S, ENDPOINT, NAMESPACE, SUB
-from tests.local.cloud.metrics_client import query
+from tests.local.cloud.metrics_client import query, query_batch
 
 GRAPH = "/providers/Microsoft.ResourceGraph/resources"
 DEPLOYMENTS = "resources | where type =~ 'microsoft.machinelearningservices/workspaces/onlineendpoints/deployments'"
@@ -121,6 +122,18 @@ async def test_endpoint_traffic_put_during_update(arm: ArmClient, cloud: Cloud) 
         assert (await arm.send("PUT", ENDPOINT, document)).status_code == status
 
 
+async def test_arm_deployment_busy_with_endpoint(arm: ArmClient, clock: VirtualClock, cloud: Cloud) -> None:
+    document = await arm.get(ENDPOINT)
+    document["properties"]["traffic"] = {"blue": 80, "Green": 20}
+    assert (await arm.send("PUT", ENDPOINT, document)).status_code == 200
+    for value, status in (("conflict", 409), ("accepted", 202)):
+        cloud.assumptions["arm.deployment_busy_with_endpoint"] = value
+        assert (await scale(arm, 3)).status_code == status
+    await clock.advance(COLD_START_S)
+    assert (await arm.get(BLUE))["sku"]["capacity"] == 3
+    assert (await arm.get(ENDPOINT))["properties"]["traffic"]["blue"] == 80
+
+
 @pytest.fixture
 def orders(cloud: Cloud) -> FixedQueues:
     queues = FixedQueues("orders-bus", ["orders", "returns"])
@@ -135,6 +148,14 @@ async def test_servicebus_list_carries_counts(arm: ArmClient, cloud: Cloud, orde
         row = (await arm.get(f"{NAMESPACE}/queues", api="2024-01-01"))["value"][0]
         assert ("countDetails" in row["properties"]) == (value == "yes")
         assert row["properties"]["messageCount"] == 7
+
+
+async def test_servicebus_queue_location(arm: ArmClient, cloud: Cloud) -> None:
+    for value, location in (("yes", "westeurope"), ("no", None)):
+        cloud.assumptions["servicebus.queue_location"] = value
+        read = await arm.get(f"{NAMESPACE}/queues/orders", api="2024-01-01")
+        listed = (await arm.get(f"{NAMESPACE}/queues", api="2024-01-01"))["value"][0]
+        assert (read.get("location"), listed.get("location")) == (location, location)
 
 
 async def active(arm: ArmClient) -> int:
@@ -168,6 +189,56 @@ async def test_monitor_delay_s(clock: VirtualClock, cloud: Cloud) -> None:
     assert await query(cloud, NAMESPACE, "IncomingMessages", "Total") == []
     cloud.assumptions["monitor.delay_s"] = "60"
     assert [value for _, value in (await query(cloud, NAMESPACE, "IncomingMessages", "Total"))[0].values] == [5]
+
+
+async def test_monitor_idle_totals(clock: VirtualClock, cloud: Cloud, orders: FixedQueues) -> None:
+    for value, totals in (("absent", []), ("zero", [0.0])):
+        cloud.assumptions["monitor.idle_totals"] = value
+        await clock.advance(300)
+        for metric in ("IncomingMessages", "CompleteMessage"):
+            series = await query(cloud, NAMESPACE, metric, "Total", filter="EntityName eq 'orders'")
+            assert [each.values[-1][1] for each in series] == totals
+
+
+async def test_monitor_unknown_resource(clock: VirtualClock, cloud: Cloud) -> None:
+    batch = [BLUE, f"{ENDPOINT}/deployments/gone", f"{ENDPOINT}/deployments/Green"]
+    await clock.advance(180)
+    with pytest.raises(ResourceNotFoundError, match="gone"):
+        await query_batch(cloud, batch, "DeploymentCapacity", "Average")
+    cloud.assumptions["monitor.unknown_resource"] = "left_out"
+    answers = await query_batch(cloud, batch, "DeploymentCapacity", "Average")
+    assert [series[0].values[-1][1] for series in answers] == [2, 1]
+
+
+async def instances_now(cloud: Cloud, filter_by: str) -> list[tuple[str, float]]:
+    """State and average of each series in the newest minute that has any."""
+    found = await query(cloud, BLUE, "DeploymentCapacity", "Average", filter=filter_by)
+    newest = max((series.values[-1][0] for series in found), default=None)
+    return sorted((s.dimensions["state"], s.values[-1][1]) for s in found if s.values[-1][0] == newest)
+
+
+async def test_monitor_capacity_states(arm: ArmClient, clock: VirtualClock, cloud: Cloud, blue: Deployment) -> None:
+    blue.next_outcome = Outcome(kind="never")
+    await scale(arm, 3)
+    blue.instances[0].state = "draining"
+    for value, words in (
+        ("ready_pending_draining", ("Draining", "Pending", "Ready")),
+        ("running_creating_deleting", ("Creating", "Deleting", "Running")),
+    ):
+        cloud.assumptions["monitor.capacity_states"] = value
+        await clock.advance(300)
+        assert await instances_now(cloud, "State eq '*'") == [(word, 1) for word in words]
+
+
+async def test_monitor_capacity_counts(clock: VirtualClock, cloud: Cloud) -> None:
+    for value, by_state, by_instance in (
+        ("per_state", [("Ready", 2)], []),
+        ("per_instance", [("Ready", 1)], [("Ready", 1), ("Ready", 1)]),
+    ):
+        cloud.assumptions["monitor.capacity_counts"] = value
+        await clock.advance(300)
+        assert await instances_now(cloud, "State eq '*'") == by_state
+        assert await instances_now(cloud, "State eq '*' and instanceId eq '*'") == by_instance
 
 
 async def test_graph_lists_deployments(arm: ArmClient, cloud: Cloud) -> None:

@@ -60,15 +60,6 @@ async def test_depth_is_sampled_from_the_counts(cloud: Cloud, orders: FixedQueue
         assert list(values) == expected
 
 
-async def test_an_idle_queue_shows_totals_of_zero_or_none(start_cloud: StartCloud, clock: VirtualClock) -> None:
-    for idle_totals, expected in (("zero", [0.0]), ("absent", [])):
-        cloud: Cloud = await start_cloud(idle_totals=idle_totals)
-        cloud.attach_queues(FixedQueues("orders-bus", ["orders", "returns"]))
-        await clock.advance(300)
-        series = await query(cloud, NAMESPACE, "CompleteMessage", "Total", filter="EntityName eq 'orders'")
-        assert [each.values[-1][1] for each in series] == expected
-
-
 async def test_missing_is_not_zero(cloud: Cloud, clock: VirtualClock) -> None:
     assert await query(cloud, ENDPOINT, "RequestLatency", "Average", timespan=(START - MINUTE, START)) == []
     cloud.metrics.add(ENDPOINT, "RequestLatency", 12.5, START, {"deployment": "blue"})
