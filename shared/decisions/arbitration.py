@@ -104,7 +104,7 @@ def _is_met(intent: Intent, to: int, current: int) -> bool:
 def _overruled(live: Sequence[Intent], winner: Intent | None, to: int, current: int) -> Iterable[Overruled]:
     by = f"{winner.source}: {winner.rule}" if winner else ""
     for intent in live:
-        if intent is not winner and not _is_met(intent, to, current):
+        if not _is_met(intent, to, current):
             yield Overruled(source=intent.source, kind=intent.kind, value=intent.value, rule=intent.rule, by=by)
 
 

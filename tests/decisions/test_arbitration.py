@@ -96,6 +96,11 @@ class TestPrecedence:
     def test_a_rollouts_floor_outranks_the_platforms_ceiling(self) -> None:
         assert folded(4, intent("platform", "ceiling", 2), intent("rollout", "floor", 6)).to == 6
 
+    def test_within_one_source_a_floor_outranks_a_ceiling(self) -> None:
+        decision = folded(4, intent("platform", "ceiling", 2), intent("platform", "floor", 6))
+        assert decision.to == 6
+        assert lost(decision) == {("platform", "ceiling")}
+
     def test_a_loop_that_holds_is_overruled_by_a_floor(self) -> None:
         decision = folded(1, intent("scaling", "hold"), intent("platform", "floor", 3))
         assert decision.to == 3
