@@ -33,8 +33,8 @@ MESSAGES_PER_INSTANCE: Final = 20
 PROBES_A_ROUND: Final = 3
 PATIENCE_S: Final = 60.0
 GLANCE_S: Final = 0.05
-MOST_ROUNDS: Final = INSTANCES_PER_DEPLOYMENT - 1
-"""Each round adds an instance to the first one."""
+MOST_RUNS: Final = INSTANCES_PER_DEPLOYMENT - 3
+"""Each round adds an instance to the first one, and so do the two cold rounds."""
 
 # An instance drains its messages in exactly the promised second, so that each round's messages need one more.
 POLICY = textwrap.dedent(f"""\
