@@ -40,6 +40,7 @@ fi
 say "Installing the pinned packages (a minute on a new machine) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 say "Installing Azurite ..."
-(cd local && npm ci --no-audit --no-fund --loglevel=error >&2)
+# Not with npm itself: tests that find it missing install it too, and two at once would break each other's.
+.venv/bin/python -c 'from local.azurite import installed_script; installed_script()'
 printf '%s' "$wanted" > .venv/watchkeeper.stamp
 say "Ready."

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -98,15 +99,18 @@ class Stage:
         (outcome,) = outcomes
         return outcome
 
+    async def orchestration_status(self, instance: str) -> str:
+        url = f"{self.host.url}/runtime/webhooks/durabletask/instances/{instance}"
+        async with self.http.get(url, params={"code": self.host.key}) as answer:
+            return str((await answer.json())["runtimeStatus"])
+
     async def until_orchestration_ends(self, instance: str) -> None:
         """Wait until this orchestration does not run; it must not have failed."""
-        url = f"{self.host.url}/runtime/webhooks/durabletask/instances/{instance}"
 
         async def over() -> bool:
-            async with self.http.get(url, params={"code": self.host.key}) as answer:
-                status = (await answer.json())["runtimeStatus"]
+            status = await self.orchestration_status(instance)
             assert status not in ("Failed", "Terminated")
-            return bool(status == "Completed")
+            return status == "Completed"
 
         await self.until(f"orchestration {instance} is over", over)
 
@@ -139,14 +143,20 @@ async def stage(
     least: int = 1,
     **settings: str,
 ) -> AsyncIterator[Stage]:
-    """Everything started, the app included; nothing is left afterwards."""
+    """Everything started, the app included, with tables of its own; nothing runs on afterwards."""
     policy_file = folder / "policy.yaml"
     policy_file.write_text(policy_text(least), encoding="utf-8")
     world = World(RealClock(), shape, assumptions=assumptions)
     await world.start()
     async with TableGate(azurite) as tables, aiohttp.ClientSession() as http:
-        chosen = {"WATCHKEEPER_SWEEP_SCHEDULE": sweep, "WATCHKEEPER_POLICY_MAX_AGE_S": "0.2"} | settings
-        host = HostProcess(ROOT, folder / "host", world.app_settings(tables.connection_string, policy_file, **chosen))
+        chosen = {
+            "WATCHKEEPER_SWEEP_SCHEDULE": sweep,
+            "WATCHKEEPER_POLICY_MAX_AGE_S": "0.2",
+            "WATCHKEEPER_TABLE_PREFIX": f"e{uuid4().hex[:12]}",
+        }
+        host = HostProcess(
+            ROOT, folder / "host", world.app_settings(tables.connection_string, policy_file, **chosen | settings)
+        )
         try:
             await host.start()
             yield Stage(world, host, tables, policy_file, http)
