@@ -10,12 +10,16 @@ from handlers.answers import Problem, answering, body_of, expiry_of, moment_of, 
 from handlers.orders import start_orders
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.records.chain import StoredEntry
     from shared.services import Services
 
 blueprint = df.Blueprint()
 
 # Without `since`, the ledger is listed for this long back.
 LEDGER_WINDOW = timedelta(days=1)
+OUTCOME_WINDOW = timedelta(days=7)
 LEDGER_KINDS = ("decision", "outcome", "notice", "control")
 
 
@@ -76,11 +80,7 @@ async def admin_explain(req: func.HttpRequest) -> func.HttpResponse:
     entry = await made.stores.ledger.get(entry_id)
     if entry is None:
         raise LookupError(f"the ledger has no entry {entry_id!r}; GET /api/ledger lists them")
-    page = await made.stores.ledger.query(
-        entry.at, made.now() + timedelta(seconds=1), endpoint_key=entry.endpoint_key, kind="outcome", limit=500
-    )
-    outcomes = [o for o in page.entries if o.id.endswith(f"-of-{entry.id}")]
-    return ok(explanation(entry, outcomes))
+    return ok(explanation(entry, await _outcomes(made, entry) if entry.kind == "decision" else ()))
 
 
 @blueprint.route(route="pause", methods=["POST"])
@@ -185,6 +185,20 @@ async def _target(made: "Services", target: Any) -> dict[str, Any]:
     return target_view(policy, target, policy.scaling_mode(target), controls, state)
 
 
+async def _outcomes(made: "Services", decision: "StoredEntry") -> "Sequence[StoredEntry]":
+    """What came of a decision: looked for from its own time on, a week at a time, because most end within the hour."""
+    since, end = decision.at, made.now() + timedelta(seconds=1)
+    while since < end:
+        until = min(since + OUTCOME_WINDOW, end)
+        page = await made.stores.ledger.query(
+            since, until, endpoint_key=decision.endpoint_key, kind="outcome", limit=500
+        )
+        if found := [outcome for outcome in page.entries if outcome.id.endswith(f"-of-{decision.id}")]:
+            return found
+        since = until
+    return ()
+
+
 def _policy_view(made: "Services") -> dict[str, Any]:
     refused = made.policies.refused
     return {"refused": None if refused is None else str(refused)}
@@ -209,6 +223,6 @@ async def _note_control(made: "Services", what: str, body: Any) -> None:
 
 def _limit(req: func.HttpRequest) -> int:
     text = req.params.get("limit", "50")
-    if not text.isdigit() or not 1 <= int(text) <= 500:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 500:
         raise Problem(400, "invalid_request", f"limit is {text!r}; write a number from 1 to 500.")
     return int(text)

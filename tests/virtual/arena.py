@@ -283,6 +283,8 @@ async def arena(
     Whatever the test was about: at its end the ledger's chain must be whole.
     """
     world = World(app.clock, shape, assumptions=assumptions)
+    redelivers = world.cloud.assumptions["durable.killed_activity"] == "redelivered"
+    app.host.killed_activity = "redelivered" if redelivers else "fails"
     policy_file = folder / "policy.yaml"
     policy_file.write_text(policy or policy_text(), encoding="utf-8")
     await world.start()

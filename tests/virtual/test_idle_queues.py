@@ -1,0 +1,42 @@
+"""An idle queue's instances are given back, however Azure shows that nothing happens."""
+
+import pytest
+
+from shared.assumptions import BY_NAME
+from tests.virtual.arena import QUICK, policy_text
+from tests.virtual.conftest import VIRTUAL, OpenArena
+
+pytestmark = VIRTUAL
+
+LOOK_BACK_S = 360
+HOLD_S = 120
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in ("monitor.idle_totals", "monitor.capacity_states", "monitor.capacity_counts", "monitor.delay_s")
+        for value in BY_NAME[name].values
+    ],
+)
+async def test_instances_of_an_idle_queue_are_given_back(open_arena: OpenArena, name: str, value: str) -> None:
+    growing = policy_text(min=3, scale_in_hold_s=HOLD_S, scale_in_cooldown_s=0, respect_manual_s=0)
+    async with open_arena(shape=QUICK, policy=growing, assumptions={name: value}) as arena:
+        await arena.pass_time(150)
+        assert arena.capacity() == 3
+        arena.set_policy(growing.replace("min: 3", "min: 1"))
+        await arena.pass_time(LOOK_BACK_S + HOLD_S + 60)
+        assert arena.capacity() == 1
+        assert (await arena.decisions())[-1].rule == "less_suffices"
+        assert [outcome.code for outcome in await arena.outcomes()] == ["verified", "verified"]
+
+
+async def test_where_metrics_cannot_be_read_an_empty_queue_alone_gives_nothing_back(open_arena: OpenArena) -> None:
+    growing = policy_text(min=3, scale_in_hold_s=HOLD_S, scale_in_cooldown_s=0)
+    async with open_arena(shape=QUICK, policy=growing, assumptions={"monitor.idle_totals": "absent"}) as arena:
+        await arena.pass_time(150)
+        arena.fault("POST", "getBatch", 403)
+        arena.set_policy(growing.replace("min: 3", "min: 1"))
+        await arena.pass_time(3600)
+        assert arena.capacity() == 3
