@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ A_PERSON = Principal("a-person", "portal", "User")
 DEPLOYMENT_URL = f"https://management.azure.com{DEPLOYMENT}?api-version=2024-10-01"
 
 
-def quick_policy(mode: str = "enforce", **scaling: object) -> str:
+def quick_policy(mode: str = "enforce", **scaling: Any) -> str:
     return policy_text(mode, cold_start_s=60, **scaling)
 
 
