@@ -1,8 +1,8 @@
 """What we believe of Azure and could not check where this was built: the one table.
 
-The local Azure takes each entry as a switch, the suites pass under every value, `docs/assumptions.md` is generated from
-this table (`python -m shared.assumptions`), and `python -m shared.probe` settles on a real subscription those that
-reading alone can settle. An unverified belief that is not here is a defect.
+The local Azure (for those of `durable.` the local host) takes each entry as a switch, the suites pass under every
+value, `docs/assumptions.md` is generated from this table (`python -m shared.assumptions`), and `python -m shared.probe`
+settles on a real subscription those that reading alone can settle. An unverified belief that is not here is a defect.
 """
 
 from dataclasses import dataclass
@@ -197,6 +197,16 @@ REGISTER: tuple[Assumption, ...] = (
         breaks_if_wrong="A sweep would see an old capacity: harmless, because one fresh GET precedes every act.",
     ),
     Assumption(
+        name="durable.killed_activity",
+        question="Does an activity that functionTimeout or the worker's death ends fail, or is it delivered again?",
+        values=("fails", "redelivered"),
+        default="fails",
+        source="fails, by OutOfProcMiddleware.cs (facts/hostrules.md 5) and azure-functions-durable-extension#2939; "
+        "newer releases abort the session for platform errors, which delivers it again (#3439)",
+        breaks_if_wrong="A step of an act would run twice, or not again: it may do both, because all that must survive "
+        "is in the action's row and a failed step is retried by its RetryPolicy.",
+    ),
+    Assumption(
         name="quota.family_names_join",
         question="Does a size's family match the name of its usage row by letters and digits?",
         values=("yes", "no"),
@@ -242,9 +252,9 @@ def markdown() -> str:
     lines = [
         "# Assumptions about Azure",
         "",
-        "Generated from `shared/assumptions.py` by `python -m shared.assumptions`; do not edit. The local Azure takes",
-        "each as a switch, and the end-to-end tests pass under every value. *Acts*: also in the crash tests' pairwise",
-        "covering array.",
+        "Generated from `shared/assumptions.py` by `python -m shared.assumptions`; do not edit. The local Azure (for",
+        "those of `durable.` the local host) takes each as a switch, and the end-to-end tests pass under every value.",
+        "*Acts*: also in the crash tests' pairwise covering array.",
         "",
     ]
     for a in REGISTER:

@@ -43,7 +43,8 @@ class FunctionFailed(Exception):
 class InvocationKilled(FunctionFailed):
     """The invocation did not end by itself: functionTimeout, or the worker process died under it.
 
-    An activity fails by it like by any exception; an orchestrator or entity is run again.
+    An activity fails by it like by any exception, or runs again (assumption durable.killed_activity); an orchestrator
+    or entity is run again.
     """
 
 

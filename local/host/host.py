@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -57,6 +57,7 @@ class Host:
         port: int = 0,
     ) -> None:
         self.keys = keys or Keys()
+        self.killed_activity: Literal["fails", "redelivered"] = "fails"
         self.client: Any = None
         self.problems: list[FunctionProblem] = []
         self._app_dir = app_dir.resolve()
@@ -182,7 +183,13 @@ class Host:
 
         section = {**options.durable, "hubName": options.hub_name}
         try:
-            self._durable = DurableExtension(runtime, self._clock, journal=self._journal, options=section)
+            self._durable = DurableExtension(
+                runtime,
+                self._clock,
+                journal=self._journal,
+                options=section,
+                redelivers_killed=lambda: self.killed_activity == "redelivered",
+            )
         except (OptionsError, JournalError) as error:
             raise HostStartError(str(error)) from error
         await self._durable.start()

@@ -185,7 +185,7 @@ RULES: tuple[Rule, ...] = (
     Rule("durable.failed_500", _DURABLE, "A Failed instance is 200; 500 with returnInternalServerErrorOnFailure=true"),
     Rule("durable.hub_name", _DURABLE, "An invalid or unresolved hubName stops the host"),
     Rule("durable.unknown_functions", _DURABLE, "Unknown orchestrator: instance Failed; unknown activity: task failed"),
-    Rule("durable.killed", _DURABLE, "Timeout: orchestrators are replayed, an activity fails"),
+    Rule("durable.killed", _DURABLE, "Timeout: orchestrators are replayed, an activity fails (or is redelivered)"),
     Rule("durable.restart", _DURABLE, "After a kill of the host, what was in flight resumes"),
     Rule(
         "durable.legacy_protocol",

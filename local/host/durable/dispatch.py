@@ -1,7 +1,8 @@
 """Takes work items from the task hub, runs the function that each is for, and hands the result back.
 
 Outcomes follow OutOfProcMiddleware.cs: a function that does not exist fails the orchestration or the task; a function
-that raises fails it too; an orchestrator or entity whose invocation was killed runs again, an activity fails.
+that raises fails it too; an orchestrator or entity whose invocation was killed runs again, an activity fails, or runs
+again by the assumption durable.killed_activity.
 """
 
 # mypy: allow-untyped-calls
@@ -49,11 +50,21 @@ class _HostContext:
 
 
 class Dispatcher:
-    """Runs the hub's work on the event loop of `start`, at most so many functions of a kind at a time."""
+    """Runs the hub's work on the event loop of `start`, at most so many functions of a kind at a time.
 
-    def __init__(self, backend: LocalBackend, invoker: FunctionInvoker, options: DurableOptions) -> None:
+    `redelivers_killed` is asked when an activity was killed: whether it runs again instead of failing.
+    """
+
+    def __init__(
+        self,
+        backend: LocalBackend,
+        invoker: FunctionInvoker,
+        options: DurableOptions,
+        redelivers_killed: Callable[[], bool],
+    ) -> None:
         self._backend = backend
         self._invoker = invoker
+        self._redelivers_killed = redelivers_killed
         self._host = _HostContext()
         self._context = cast("grpc.ServicerContext", self._host)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,14 +139,22 @@ class Dispatcher:
             completionToken=item.completionToken,
         )
         try:
-            result = await self._invoke(
-                "activityTrigger", request.name, request.input.value if request.HasField("input") else "null"
-            )
+            result = await self._invoke_activity(request)
             if result is not None:
                 response.result.value = result
         except (FunctionFailed, UnknownFunction) as error:
             response.failureDetails.CopyFrom(_failure(error))
         self._backend.CompleteActivityTask(response, self._context)
+
+    async def _invoke_activity(self, request: pb.ActivityRequest) -> str | None:
+        while True:
+            try:
+                return await self._invoke(
+                    "activityTrigger", request.name, request.input.value if request.HasField("input") else "null"
+                )
+            except InvocationKilled:
+                if not self._redelivers_killed():
+                    raise
 
     async def _run_entity(self, item: pb.WorkItem) -> None:
         request = item.entityRequestV2

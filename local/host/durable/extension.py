@@ -6,7 +6,7 @@ entities, JSON for activities), so converters, replay and serialisation are the 
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +31,8 @@ class DurableExtension:
         clock: the time of timers, scheduled starts and timestamps.
         journal: the SQLite file that keeps the hub, or None to forget it at the end.
         options: `extensions.durableTask` of host.json.
+        redelivers_killed: whether an activity that was killed runs again (assumption durable.killed_activity); asked
+            each time. It fails by default.
 
     Raises:
         OptionsError: host.json's durableTask section would stop the real host.
@@ -38,12 +40,18 @@ class DurableExtension:
     """
 
     def __init__(
-        self, invoker: FunctionInvoker, clock: Clock, *, journal: Path | None, options: Mapping[str, Any]
+        self,
+        invoker: FunctionInvoker,
+        clock: Clock,
+        *,
+        journal: Path | None,
+        options: Mapping[str, Any],
+        redelivers_killed: Callable[[], bool] = lambda: False,
     ) -> None:
         self.options = DurableOptions.parse(options, cores=os.cpu_count() or 1)
         self._journal = Journal(journal) if journal is not None else None
         self._backend = self._backend_on(clock)
-        self._dispatcher = Dispatcher(self._backend, invoker, self.options)
+        self._dispatcher = Dispatcher(self._backend, invoker, self.options, redelivers_killed)
         self._address: str | None = None
         self._client: AsyncTaskHubGrpcClient | None = None
 

@@ -31,7 +31,8 @@ async def capacity_in_graph(arm: ArmClient) -> list[Any]:
 
 def test_every_assumption_has_a_test_here() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    missing = [name for name in BY_NAME if name.replace(".", "_") not in tested]
+    of_azure = [name for name in BY_NAME if not name.startswith("durable.")]  # the local host's: tests/local/durable
+    missing = [name for name in of_azure if name.replace(".", "_") not in tested]
     assert not missing
 
 

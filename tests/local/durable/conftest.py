@@ -43,9 +43,11 @@ Launch = Callable[..., Awaitable[Running]]
 async def launch() -> AsyncIterator[Launch]:
     started: list[DurableExtension] = []
 
-    async def start(options: dict[str, Any] | None = None, disabled: tuple[str, ...] = ()) -> Running:
+    async def start(
+        options: dict[str, Any] | None = None, disabled: tuple[str, ...] = (), **more: Callable[[], bool]
+    ) -> Running:
         clock, invoker = VirtualClock(START), AppInvoker(disabled)
-        extension = DurableExtension(invoker, clock, journal=None, options=options or {})
+        extension = DurableExtension(invoker, clock, journal=None, options=options or {}, **more)
         await extension.start()
         started.append(extension)
         clock.add_busy_probe(extension.busy)

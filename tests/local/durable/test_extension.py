@@ -68,15 +68,22 @@ async def test_an_orchestrator_that_raises_is_an_instance_that_failed(running: R
     assert state.failure_details.message == "no cores left"
 
 
-async def test_an_activity_that_is_killed_fails_like_any_other(running: Running) -> None:
+@pytest.mark.parametrize(("killed_activity", "calls"), [("fails", 1), ("redelivered", 3)])
+async def test_an_activity_that_is_killed_fails_like_any_other_or_runs_again(
+    launch: Launch, killed_activity: str, calls: int
+) -> None:
+    """Both values of the assumption durable.killed_activity."""
+    running = await launch(redelivers_killed=lambda: killed_activity == "redelivered")
+
     async def kill(function: LoadedFunction, _: str) -> None:
-        if function.name == "double":
+        if function.name == "double" and running.invoker.calls.count("double") < 3:
             raise InvocationKilled("FunctionTimeoutException", "Timeout value of 00:05:00 exceeded")
 
     running.invoker.before = kill
-    error_type, message = (await running.run("call", "double")).get_output()
-    assert (error_type, message) == ("FunctionTimeoutException", "Timeout value of 00:05:00 exceeded")
-    assert running.invoker.calls.count("double") == 1
+    output = (await running.run("call", "double")).get_output()
+    failed = ["FunctionTimeoutException", "Timeout value of 00:05:00 exceeded"]
+    assert (list(output) == failed) == (killed_activity == "fails")
+    assert running.invoker.calls.count("double") == calls
 
 
 @pytest.mark.parametrize("name", ["chain", "ledger"])
