@@ -30,13 +30,3 @@ async def test_instances_of_an_idle_queue_are_given_back(open_arena: OpenArena, 
         assert arena.capacity() == 1
         assert (await arena.decisions())[-1].rule == "less_suffices"
         assert [outcome.code for outcome in await arena.outcomes()] == ["verified", "verified"]
-
-
-async def test_where_metrics_cannot_be_read_an_empty_queue_alone_gives_nothing_back(open_arena: OpenArena) -> None:
-    growing = policy_text(min=3, scale_in_hold_s=HOLD_S, scale_in_cooldown_s=0)
-    async with open_arena(shape=QUICK, policy=growing, assumptions={"monitor.idle_totals": "absent"}) as arena:
-        await arena.pass_time(150)
-        arena.fault("POST", "getBatch", 403)
-        arena.set_policy(growing.replace("min: 3", "min: 1"))
-        await arena.pass_time(1500)
-        assert arena.capacity() == 3
