@@ -3,6 +3,7 @@
 Locally and in Azure the same settings are read; only their values differ. `local.settings.sample.json` lists them.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -60,7 +61,7 @@ def _seconds(environment: Mapping[str, str], name: str, default: float, problems
         value = float(text) if text else default
     except ValueError:
         value = -1.0
-    if value < 0:
+    if not (math.isfinite(value) and value >= 0):
         problems.append(f"{name} is {text!r}: write a number of seconds, 0 or more")
     return value
 

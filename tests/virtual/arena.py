@@ -66,7 +66,7 @@ QUICK = replace(PRODUCTION, cold_start_s=60)
 
 def policy_text(mode: str = "enforce", extra: str = "", **scaling: Any) -> str:
     """A policy with the one target of the world, named `chat`."""
-    fields = "\n".join(f"      {name}: {_yaml(value)}" for name, value in (SCALING | scaling).items())
+    fields = "\n".join(f"      {name}: {_yaml(value)}" for name, value in {**SCALING, **scaling}.items())
     return (
         textwrap.dedent(f"""\
         version: 1
