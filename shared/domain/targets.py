@@ -10,7 +10,8 @@ from shared.domain.snapshots import ScalingMemory
 class TargetRecord:
     """`recorded_plan` is the plan hash that the ledger holds last (holds are counted, not written, in `holds`);
     `known_capacity` is the last capacity that we saw (first at `known_at`): another one that we did not order is a
-    person's change. `decisions` counts those in the ledger.
+    person's change. `decisions` counts those in the ledger. `last_rule` and `last_reason` are what the last look said,
+    with this rule since `last_rule_since`: so that people see a loop that can do nothing.
     """
 
     schema: int = 1
@@ -19,4 +20,7 @@ class TargetRecord:
     known_at: datetime | None = None
     decisions: int = 0
     holds: int = 0
+    last_rule: str = ""
+    last_reason: str = ""
+    last_rule_since: datetime | None = None
     scaling: ScalingMemory = field(default_factory=ScalingMemory)

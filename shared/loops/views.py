@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.domain import Action, Decision, Fresh, Intent, Measurement, Missing, Mode
+from shared.domain import Action, Decision, Fresh, Measurement, Missing, Mode, TargetRecord
 from shared.loops.rounds import Look, is_pending
 from shared.policy import Policy, Target
 from shared.records.chain import StoredEntry
@@ -30,6 +30,7 @@ def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, 
         "kill_switch": controls.kill_for("scaling", target.name) is not None,
         "capacity": record.value.known_capacity if record else None,
         "holds_counted": record.value.holds if record else 0,
+        "last_look": None if record is None else _last_look(record.value),
         "order": _order_view(desired, action),
         "last_action": None if action is None else to_plain(action),
         "standing_intents": [to_plain(row.value) for row in state.intents if row.value.target == key],
@@ -46,6 +47,15 @@ def pause_view(pause: Pause) -> Plain:
         "by": pause.by,
         "at": pause.at.isoformat(),
         "expires_at": None if pause.expires_at is None else pause.expires_at.isoformat(),
+    }
+
+
+def _last_look(record: TargetRecord) -> Plain:
+    since = record.last_rule_since
+    return {
+        "rule": record.last_rule,
+        "reason": record.last_reason,
+        "since": None if since is None else since.isoformat(),
     }
 
 
@@ -147,11 +157,6 @@ def _story(entry: StoredEntry, outcomes: Sequence[StoredEntry]) -> str:
     if not outcomes:
         return f"{when} Its outcome is not known yet."
     return f"{when} {' '.join(outcome.summary for outcome in outcomes)}"
-
-
-def intent_words(intent: Intent) -> str:
-    until = f" until {intent.expires_at:%Y-%m-%d %H:%M:%S} UTC" if intent.expires_at else ""
-    return f"{intent.source} {intent.kind}{until}: {intent.reason}"
 
 
 def _value(row: Any) -> Any:
