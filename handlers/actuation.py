@@ -20,9 +20,9 @@ blueprint = df.Blueprint()
 STEPS_A_GENERATION = 30
 RETRY = RetryPolicy(
     first_retry_interval=timedelta(seconds=1),
-    max_number_of_attempts=6,
+    max_number_of_attempts=30,  # with the pauses below, storage may be away for a quarter of an hour
     backoff_coefficient=2.0,
-    max_retry_interval=timedelta(seconds=20),
+    max_retry_interval=timedelta(seconds=30),
 )
 
 

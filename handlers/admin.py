@@ -79,7 +79,7 @@ async def admin_explain(req: func.HttpRequest) -> func.HttpResponse:
     entry_id = req.route_params["id"]
     entry = await made.stores.ledger.get(entry_id)
     if entry is None:
-        raise LookupError(f"the ledger has no entry {entry_id!r}; GET /api/ledger lists them")
+        raise Problem(404, "not_found", f"The ledger has no entry {entry_id!r}; GET /api/ledger lists them.")
     return ok(explanation(entry, await _outcomes(made, entry) if entry.kind == "decision" else ()))
 
 
@@ -212,7 +212,7 @@ async def _known_scope(made: "Services", scope: str) -> None:
     if kind == "target":
         named_target(await made.policies.current(), name)
     if kind == "loop" and name not in made.engine.loop_names:
-        raise LookupError(f"no loop is named {name!r}; there are: {', '.join(made.engine.loop_names)}")
+        raise Problem(404, "not_found", f"No loop is named {name!r}; there are: {', '.join(made.engine.loop_names)}.")
 
 
 async def _note_control(made: "Services", what: str, body: Any) -> None:

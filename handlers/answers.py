@@ -47,6 +47,7 @@ def answering(handler: Answer) -> Answer:
 
     @wraps(handler)
     async def safe(*args: Any, **kwargs: Any) -> func.HttpResponse:
+        from shared.loops.engine import UnknownName
         from shared.policy import PolicyUnavailable
         from shared.settings import SettingsInvalid
 
@@ -54,8 +55,8 @@ def answering(handler: Answer) -> Answer:
             return await handler(*args, **kwargs)
         except Problem as error:
             return problem(error.status, error.code, str(error))
-        except LookupError as error:
-            return problem(404, "not_found", str(error.args[0]))
+        except UnknownName as error:
+            return problem(404, "not_found", str(error))
         except ValueError as error:
             code = "settings_invalid" if isinstance(error, SettingsInvalid) else "invalid_request"
             return problem(500 if code == "settings_invalid" else 400, code, str(error))
@@ -97,10 +98,10 @@ def moment_of(text: str, name: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         example = f"{name} is {text!r}; write a time like 2026-01-05T12:00:00Z."
         raise Problem(400, "invalid_request", example) from error
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def expiry_of(body: Mapping[str, Any], now: datetime) -> datetime | None:

@@ -26,10 +26,10 @@ async def start_orders(client: df.DurableFunctionsClient, orders: Iterable["Orde
     """Start what does not run yet. An order that cannot be started now waits in its row for the next sweep."""
     for order in orders:
         instance = instance_id(order)
-        state = await client.get_orchestration_state(instance, fetch_payloads=False)
-        if state is not None and state.runtime_status.name in _RUNNING:
-            continue
         try:
+            state = await client.get_orchestration_state(instance, fetch_payloads=False)
+            if state is not None and state.runtime_status.name in _RUNNING:
+                continue
             await client.schedule_new_orchestration("actuate", input=asdict(order), instance_id=instance)
         except Exception:  # another process was faster, or Durable is out of reach: the next sweep looks again
             log.warning("%s could not be started; the next sweep tries again", instance, exc_info=True)

@@ -20,6 +20,7 @@ from shared.estate.reader import EstateReader
 from shared.loops.base import Loop
 from shared.loops.rounds import EndpointRound, Look, Stores
 from shared.policy import Policy, PolicyCache, Target
+from shared.records.errors import Conflict
 
 log = logging.getLogger("watchkeeper")
 
@@ -43,15 +44,19 @@ def discover_loops(reader: EstateReader) -> tuple[Loop, ...]:
     return tuple(module.make_loop(reader) for module in modules if hasattr(module, "make_loop"))
 
 
+class UnknownName(LookupError):
+    """A name that somebody gave names nothing; the message lists what there is."""
+
+
 def named_target(policy: Policy, name: str) -> Target:
     """The target of this name.
 
     Raises:
-        LookupError: the policy has none; names those that it has.
+        UnknownName: the policy has none; names those that it has.
     """
     target = policy.target(name)
     if target is None:
-        raise LookupError(f"no target is named {name!r}; the policy has: {', '.join(t.name for t in policy.targets)}")
+        raise UnknownName(f"no target is named {name!r}; the policy has: {', '.join(t.name for t in policy.targets)}")
     return target
 
 
@@ -82,14 +87,16 @@ class Engine:
         """Look closely at one target, by its name in the policy.
 
         Raises:
-            LookupError: the policy has no such target.
+            UnknownName: the policy has no such target.
         """
         policy = await self._policies.current()
         target = named_target(policy, name)
         return await self._evaluate(policy, {loop.name: (target,) for loop in self._loops}, cause, closely=True)
 
     async def preview(self, target: Target) -> tuple[Look, Decision | None]:
-        """What would be decided on this target now, and what that rests on; writes nothing and starts nothing."""
+        """What would be decided on this target now, whatever its mode, and what that rests on; writes and starts
+        nothing.
+        """
         policy = await self._policies.current()
         controls = await self._stores.controls.load(self._now())
         (looks,) = (await self._observe(policy, {loop.name: (target,) for loop in self._loops}, closely=True)).values()
@@ -102,7 +109,11 @@ class Engine:
     ) -> Evaluation:
         result = Evaluation()
         controls = await self._stores.controls.load(self._now())
-        looks = await self._observe(policy, watched, closely=closely)
+        awake = {
+            loop.name: [target for target in watched[loop.name] if loop.mode(policy, target) != "off"]
+            for loop in self._loops
+        }
+        looks = await self._observe(policy, awake, closely=closely)
         result.looked_at = sum(len(of_endpoint) for of_endpoint in looks.values())
         gate = asyncio.Semaphore(ENDPOINTS_AT_ONCE)
 
@@ -112,6 +123,8 @@ class Engine:
                     done = await EndpointRound(
                         endpoint_key, endpoint_looks, policy, controls, self._stores, self._now(), cause
                     ).run()
+                except Conflict as error:
+                    log.info("endpoint %s: another look was faster, this one is dropped: %s", endpoint_key, error)
                 except Exception as error:  # one endpoint's failure must not cost the others their turn
                     log.exception("endpoint %s could not be evaluated", endpoint_key)
                     result.problems.append(f"{endpoint_key}: {error}")
@@ -128,7 +141,7 @@ class Engine:
         """All loops read; the looks by endpoint."""
         looks: dict[str, list[Look]] = defaultdict(list)
         for loop in self._loops:
-            targets = [t for t in watched[loop.name] if loop.mode(policy, t) != "off"]
+            targets = watched[loop.name]
             if not targets:
                 continue
             seen: Mapping[str, ScalingSnapshot] = await loop.observe(policy, targets, closely=closely)

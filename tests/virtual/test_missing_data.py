@@ -41,6 +41,15 @@ async def test_nothing_shrinks_without_metrics(open_arena: OpenArena) -> None:
         assert "403" in told
 
 
+async def test_nothing_shrinks_on_stale_metrics(open_arena: OpenArena) -> None:
+    """Azure Monitor is three minutes late, and the policy believes nothing that is older than a minute and a half."""
+    policy = policy_text(**SHRINK_SOON, stale_after_s=90)
+    async with open_arena(shape=THREE, policy=policy, assumptions={"monitor.delay_s": "180"}) as arena:
+        await arena.pass_time(420)
+        assert arena.sent() == []
+        assert "arrivals stale (of " in await sentence(arena)
+
+
 async def test_growth_on_a_fresh_depth_needs_no_metrics(open_arena: OpenArena) -> None:
     async with open_arena(shape=QUICK, policy=policy_text(**SHRINK_SOON)) as arena:
         fail_metrics(arena)

@@ -52,3 +52,10 @@ async def test_off_looks_away(open_arena: OpenArena) -> None:
         assert await arena.entries() == []
         assert arena.sent() == []
         assert not [record for record in arena.world.cloud.requests if record.host == "management.azure.com"]
+
+
+async def test_a_target_that_is_off_can_still_be_looked_at(open_arena: OpenArena) -> None:
+    """An operator who thinks of turning it on wants to know what would happen."""
+    async with open_arena(shape=QUICK, policy=policy_text("off", min=3)) as arena:
+        shown = await arena.call("GET", "targets/chat", status=200)
+        assert (shown["mode"], shown["now"]["decision"]["to"]) == ("off", 3)

@@ -45,10 +45,11 @@ async def test_the_same_alert_ten_times(open_arena: OpenArena) -> None:
 
 async def test_many_looks_at_once(open_arena: OpenArena) -> None:
     async with open_arena(shape=QUICK, policy=policy_text(min=3)) as arena:
-        await asyncio.gather(
+        told = await asyncio.gather(
             *(arena.call("POST", "evaluate", {"target": name}, status=202) for name in ("all", "chat") * 3),
             *(arena.call("POST", "alerts", alert(arena), status=202) for _ in range(3)),
         )
+        assert [one.get("problems", []) for one in told] == [[]] * 9, "who comes second has nothing to complain of"
         await arena.pass_time(120)
         assert len(arena.sent()) == 1
         assert len(await arena.decisions()) == 1

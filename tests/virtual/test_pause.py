@@ -119,6 +119,7 @@ GOOD = {"scope": "all", "reason": "r", "by": "ada"}
         ({"json": {**GOOD, "expires_at": "2020-01-01T00:00:00Z"}}, "past"),
         ({"json": {**GOOD, "expires_at": "tomorrow"}}, "'tomorrow'"),
         ({"json": {**GOOD, "expires_at": 5}}, "expires_at"),
+        ({"json": {**GOOD, "expires_at": "0001-01-01T00:00:00+14:00"}}, "expires_at"),
         ({"json": {**GOOD, "for_s": 0}}, "for_s"),
         ({"json": {**GOOD, "for_s": True}}, "for_s"),
         ({"json": {**GOOD, "for_s": "60"}}, "for_s"),
