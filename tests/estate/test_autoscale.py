@@ -50,4 +50,7 @@ async def test_not_knowing_is_not_none(azure: Azure) -> None:
     settings = AutoscaleReader(azure.arm, azure.now)
     with pytest.raises(ArmError, match="403"):
         await settings.setting_for(BLUE)
-    assert await settings.setting_for(BLUE) == ""
+    with pytest.raises(ArmError, match="403"):
+        await settings.setting_for(GREEN)  # nobody asks again at once
+    assert azure.count("GET", "/autoscalesettings") == 1
+    assert await settings.setting_for(BLUE, fresh=True) == ""

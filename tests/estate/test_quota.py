@@ -202,11 +202,12 @@ async def test_what_cannot_be_read_is_missing(azure: Azure, path: str) -> None:
     assert "403" in room.reason
 
 
-async def test_a_failure_is_not_kept(azure: Azure) -> None:
+async def test_a_failure_is_kept_for_seconds_only(azure: Azure) -> None:
     quota = QuotaReader(azure.arm, azure.now)
     view = await view_of_blue(azure)
     azure.cloud.faults.add(Fault(path="/usages", status=403))
     assert isinstance(await quota.headroom(view, 20), Missing)
+    await azure.minutes(1)
     assert fresh(await quota.headroom(view, 20)).value == 6
 
 
