@@ -10,8 +10,8 @@ type Pair = frozenset[Choice]
 def covering_array(parameters: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """Rows name -> value that cover all pairs of values; the same parameters give the same rows.
 
-    Greedy: a row starts with the first pair that is still uncovered, and every other parameter takes the value that
-    covers the most of the rest. With fewer than two parameters, a row for each value.
+    Greedy: a row starts with the first pair that is still uncovered, and grows by the choice that covers the most of
+    the rest. With fewer than two parameters, a row for each value.
     """
     if len(parameters) < 2:
         return [{name: value} for name, values in parameters.items() for value in values]
@@ -19,9 +19,10 @@ def covering_array(parameters: Mapping[str, Sequence[str]]) -> list[dict[str, st
     rows = []
     while uncovered:
         row = dict(next(iter(uncovered)))
-        for name, values in parameters.items():
-            if name not in row:
-                row[name] = max(values, key=lambda value: _gain(row, (name, value), uncovered))
+        while len(row) < len(parameters):
+            open_choices = [(name, value) for name in parameters if name not in row for value in parameters[name]]
+            name, value = max(open_choices, key=lambda choice: _gain(row, choice, uncovered))
+            row[name] = value
         rows.append({name: row[name] for name in parameters})
         for pair in pairs_of(row):
             uncovered.pop(pair, None)
@@ -42,6 +43,7 @@ def _pairs(parameters: Mapping[str, Sequence[str]]) -> list[Pair]:
     ]
 
 
-def _gain(row: Mapping[str, str], choice: Choice, uncovered: Mapping[Pair, None]) -> int:
-    """How many uncovered pairs the row would cover with this choice on top."""
-    return sum(frozenset((chosen, choice)) in uncovered for chosen in row.items())
+def _gain(row: Mapping[str, str], choice: Choice, uncovered: Mapping[Pair, None]) -> tuple[int, int]:
+    """How many uncovered pairs the row would cover with this choice on top, and how many the choice is in at all."""
+    now = sum(frozenset((chosen, choice)) in uncovered for chosen in row.items())
+    return now, sum(choice in pair for pair in uncovered)

@@ -13,12 +13,14 @@ import pytest
 import pytest_asyncio
 
 from handlers.orders import instance_id
+from local.cloud.operations import Outcome as Failure
 from local.world import DEPLOYMENT, ENDPOINT
-from shared.assumptions import REGISTER
+from shared.assumptions import BY_NAME, REGISTER
 from shared.domain import Order
-from tests.e2e.kill_points import KILL_POINTS, Killer, KillPoint
+from tests.e2e.kill_points import KILL_POINTS, MOMENTS, Killer, KillPoint
 from tests.e2e.pairwise import covering_array
 from tests.e2e.stage import Stage, stage
+from tests.e2e.table_gate import Moment
 
 ROWS = covering_array({assumption.name: assumption.values for assumption in REGISTER if assumption.acts})
 ORDER = Order(endpoint_key=ENDPOINT.lower(), target=DEPLOYMENT.lower(), dimension="capacity")
@@ -34,9 +36,10 @@ def hits(point: KillPoint) -> int:
 def plan() -> list[list[KillPoint]]:
     """The kill points of each row, evenly spread; the PATCH under both values of the assumption that can hide it."""
     points: list[list[KillPoint]] = [[] for _ in ROWS]
+    polled = [row["deployment.patch_answer"] != "ok_200" for row in ROWS]  # else each case takes about twice as long
     for point in sorted(KILL_POINTS, key=hits, reverse=True):
-        fit = [n for n, row in enumerate(ROWS) if not (point.polls and row["deployment.patch_answer"] == "ok_200")]
-        fit.sort(key=lambda n: len(points[n]))
+        fit = [n for n in range(len(ROWS)) if polled[n] or not point.polls]
+        fit.sort(key=lambda n: len(points[n]) * (1 if polled[n] else 2))
         if point.changes_azure:
             lagging = [n for n in fit if ROWS[n]["deployment.get_lag_s"] != "0"]
             fit = lagging[:2] + [n for n in fit if n not in lagging]
@@ -131,7 +134,29 @@ async def _nothing_stuck(on: Stage, end: str) -> None:
     await on.until_orchestration_ends(instance_id(ORDER))
 
 
-def test_the_patch_is_hit_under_both_lags_and_every_point_somewhere() -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("status", BY_NAME["deployment.failed_operation_status"].values)
+async def test_killed_while_a_failure_is_told_it_is_recorded_once(
+    azurite: str, tmp_path: Path, status: str, moment: Moment
+) -> None:
+    (point,) = [point for point in KILL_POINTS if point.polls and point.moment == moment]
+    async with stage(azurite, tmp_path, assumptions={"deployment.failed_operation_status": status}) as on:
+        on.world.cloud.lifecycle.retry_after_s = 1
+        on.world.cloud.estate.deployment(DEPLOYMENT).next_outcome = Failure(code="OutOfCapacity", after_s=0.5)
+        killer = Killer(on, point)
+        on.set_least(2)
+        await on.until(f"the host is killed {point}", lambda: killer.struck)
+        await on.host.ended()
+        await on.host.start()
+        (decision,) = await on.entries("decision")
+        outcome = await on.outcome_of(decision)
+        assert outcome["summary"].startswith("Failed (OutOfCapacity)")
+        await _nothing_stuck(on, "failed")
+        assert (len(on.accepted()), on.capacity()) == (1, 1)
+
+
+def test_the_patch_is_hit_under_both_lags_every_point_somewhere_and_no_row_is_idle() -> None:
+    assert all(PLAN)
     for point in KILL_POINTS:
         rows = [row for row, points in zip(ROWS, PLAN, strict=True) if point in points]
         assert len(rows) == hits(point)
