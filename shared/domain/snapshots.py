@@ -13,8 +13,8 @@ class ScalingSnapshot:
     `depth` counts active messages (waiting and locked), rates are messages a second, `capacity` is the instances asked
     for (sku.capacity), `ready` those that serve, `ordered` what our own action in flight will make of capacity.
     `quota_headroom` is the instances that quota still allows on top. `autoscale_setting` names an enabled Azure
-    autoscale setting on this deployment. `scaled_by_cluster`: a Kubernetes deployment with TargetUtilization, which
-    its cluster scales.
+    autoscale setting on this deployment, `autoscale_unknown` says why nobody knows whether there is one.
+    `scaled_by_cluster`: a Kubernetes deployment with TargetUtilization, which its cluster scales.
     """
 
     target: str
@@ -29,6 +29,7 @@ class ScalingSnapshot:
     ordered: int | None = None
     provisioning_state: str = ""
     autoscale_setting: str = ""
+    autoscale_unknown: str = ""
     scaled_by_cluster: bool = False
     vm_size: str = ""
     price_usd_per_hour: float | None = None

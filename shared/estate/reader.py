@@ -54,6 +54,7 @@ class _Limits:
 
     headroom: Measurement
     autoscale_setting: str
+    autoscale_unknown: str
     price_usd_per_hour: float | None
 
 
@@ -199,18 +200,20 @@ class EstateReader:
         return view.read_at if view else _NEVER
 
     async def _limits(self, spec: WatchSpec, view: DeploymentView | Missing, *, fresh: bool) -> _Limits:
+        setting = unknown = ""
         try:
             setting = await self.autoscale.setting_for(spec.deployment, fresh=fresh)
         except ArmFailure as failure:
-            # No setting and no knowledge are not the same: what is unknown stands in the way like a setting.
-            setting = f"unknown, because the autoscale settings could not be read ({failure})"
+            unknown = str(failure)  # no setting and no knowledge are not the same
         price = spec.price_usd_per_hour
         if isinstance(view, Missing):
-            return _Limits(headroom=view, autoscale_setting=setting, price_usd_per_hour=price)
-        headroom = await self.quota.headroom(view, spec.quota_reserve_pct, fresh=fresh)
-        if price is None:
-            price = await self.quota.price_usd_per_hour(view)
-        return _Limits(headroom=headroom, autoscale_setting=setting, price_usd_per_hour=price)
+            headroom: Measurement = view
+        else:
+            headroom = await self.quota.headroom(view, spec.quota_reserve_pct, fresh=fresh)
+            price = await self.quota.price_usd_per_hour(view) if price is None else price
+        return _Limits(
+            headroom=headroom, autoscale_setting=setting, autoscale_unknown=unknown, price_usd_per_hour=price
+        )
 
 
 def make_reader(arm: Arm, credential: "AsyncTokenCredential", now: Callable[[], datetime]) -> EstateReader:
@@ -236,6 +239,7 @@ def _snapshot(spec: WatchSpec, seen: _Seen, now: datetime) -> ScalingSnapshot:
         dead_letters=at_its_age(dead_letters),
         provisioning_state=view.provisioning_state if view else "",
         autoscale_setting=seen.limits.autoscale_setting,
+        autoscale_unknown=seen.limits.autoscale_unknown,
         scaled_by_cluster=view.scaled_by_cluster if view else False,
         vm_size=view.instance_type if view else "",
         price_usd_per_hour=seen.limits.price_usd_per_hour,

@@ -39,6 +39,7 @@ snapshots: st.SearchStrategy[ScalingSnapshot] = st.builds(
     ordered=st.none() | st.none() | st.integers(1, 50),
     provisioning_state=st.sampled_from(("", "Succeeded", "Succeeded", "Failed", "Updating")),
     autoscale_setting=st.sampled_from(("",) * 9 + ("cpu-rule",)),
+    autoscale_unknown=st.sampled_from(("",) * 9 + ("no answer",)),
     scaled_by_cluster=st.sampled_from((False,) * 9 + (True,)),
 )
 

@@ -98,7 +98,7 @@ def test_wishes_stay_within_min_and_max_but_for_the_steps_on_the_way_there(
 
 @given(snapshots, memories, policies())
 def test_two_writers_never_meet(seen: ScalingSnapshot, memory: ScalingMemory, rules: Scaling) -> None:
-    if seen.autoscale_setting or seen.scaled_by_cluster:
+    if seen.autoscale_setting or seen.autoscale_unknown or seen.scaled_by_cluster:
         assert intent_of(seen, memory, rules).kind == "hold"
 
 

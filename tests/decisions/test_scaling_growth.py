@@ -34,6 +34,12 @@ class TestWhatForbidsAnyChange:
         assert "'cpu-over-70'" in intent.reason
         assert "Disable or delete it" in intent.reason
 
+    def test_not_knowing_whether_azure_scales_too_holds_and_names_no_setting(self) -> None:
+        intent = wanted(snapshot(depth=5000, autoscale_unknown="503 on GET autoscalesettings"))
+        assert (intent.kind, intent.rule) == ("hold", "autoscale_unknown")
+        assert "could not be read: 503 on GET autoscalesettings" in intent.reason
+        assert "enabled" not in intent.reason
+
     def test_a_deployment_that_its_cluster_scales_is_left_to_it(self) -> None:
         intent = wanted(snapshot(depth=5000, scaled_by_cluster=True))
         assert (intent.kind, intent.rule) == ("hold", "scaled_by_cluster")

@@ -63,7 +63,12 @@ async def test_a_sweep_sees_everything(azure: Azure) -> None:
     assert [fresh(getattr(blue, name)) for name in MEASUREMENTS] == [7, 2, 1, 2, 2, 6, 2]
     assert [fresh(getattr(green, name)) for name in MEASUREMENTS] == [9, 2, 1, 1, 1, 0, 0]
     assert (blue.vm_size, blue.price_usd_per_hour, blue.provisioning_state) == ("Standard_DS3_v2", 0.31, "Succeeded")
-    assert (blue.autoscale_setting, blue.scaled_by_cluster, blue.ordered) == ("", False, None)
+    assert (blue.autoscale_setting, blue.autoscale_unknown, blue.scaled_by_cluster, blue.ordered) == (
+        "",
+        "",
+        False,
+        None,
+    )
     assert blue.taken_at == azure.now()
 
 
@@ -136,7 +141,9 @@ async def test_once_the_region_is_known_unreadable_queues_cost_only_the_depth(az
 
 async def test_unknown_autoscale_settings_stand_in_the_way(azure: Azure) -> None:
     azure.cloud.faults.add(Fault(path="autoscalesettings", status=403, times=99))
-    assert "unknown, because" in (await observe(azure))[BLUE.key].autoscale_setting
+    seen = (await observe(azure))[BLUE.key]
+    assert seen.autoscale_setting == ""
+    assert "403 InjectedFault" in seen.autoscale_unknown
 
 
 async def test_an_autoscale_setting_and_a_cluster_are_seen() -> None:
@@ -290,4 +297,4 @@ async def test_azure_out_of_reach_is_a_snapshot_of_reasons(azure: Azure, monkeyp
     snapshot = (await azure.reader.observe([spec()]))[BLUE.key]
     assert missing(snapshot) == set(MEASUREMENTS)
     assert "no answer to" in snapshot.depth.reason  # type: ignore[union-attr]  # it is Missing, as just seen
-    assert "unknown" in snapshot.autoscale_setting
+    assert "no answer to" in snapshot.autoscale_unknown

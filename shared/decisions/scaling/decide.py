@@ -87,6 +87,8 @@ def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
         return "capacity_unknown", words.unknown("capacity", snapshot.capacity)
     if snapshot.autoscale_setting:
         return "azure_autoscale_present", words.azure_autoscale(snapshot.autoscale_setting)
+    if snapshot.autoscale_unknown:
+        return "autoscale_unknown", words.autoscale_unknown(snapshot.autoscale_unknown)
     if snapshot.scaled_by_cluster:
         return "scaled_by_cluster", words.SCALED_BY_CLUSTER
     if snapshot.provisioning_state.lower() not in SETTLED and snapshot.ordered is None:

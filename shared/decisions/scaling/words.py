@@ -30,6 +30,13 @@ def azure_autoscale(setting: str) -> str:
     )
 
 
+def autoscale_unknown(reason: str) -> str:
+    return (
+        f"The Azure autoscale settings could not be read: {reason.rstrip(".")}. Nothing is changed, because another writer of the "
+        "same capacity cannot be ruled out."
+    )
+
+
 def busy(state: str) -> str:
     return f"The deployment is {state} by an operation that is not ours; it is looked at again when that has ended."
 
