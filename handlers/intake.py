@@ -54,15 +54,19 @@ async def _take(body: bytes, client: df.DurableFunctionsClient) -> list[dict[str
     """Wake the loops for every signal in a payload.
 
     Raises:
-        Malformed: the payload is not what it says; the trigger's own dead letters keep it.
+        Malformed: the payload, or an item of it, is not what it says; its other items have been taken by then, and the
+            trigger's own dead letters keep it.
     """
     from shared.services import services
-    from shared.signals import parse
+    from shared.signals import Malformed, parse
 
     taken = []
-    for signal in parse(body):
+    parsed = parse(body)
+    for signal in parsed.signals:
         result = await services().engine.wake(signal)
         await start_orders(client, result.orders)
         log.info("signal %s (%s): %d targets, %d decided", signal.kind, signal.id, result.looked_at, result.decided)
         taken.append({"id": signal.id, "kind": signal.kind, "targets": result.looked_at, "decided": result.decided})
+    if parsed.malformed:
+        raise Malformed(f"{'; '.join(parsed.malformed)}. Taken from the same delivery: {len(taken)}")
     return taken

@@ -1,5 +1,6 @@
 """Scaling: keep the promise that a queue is drained in time, with as few instances as that takes."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,21 @@ from shared.domain import (
 from shared.estate.reader import EstateReader, WatchSpec
 from shared.policy import Policy, Target
 
+WAKING_KINDS = frozenset(
+    {
+        "servicebus.active_messages",
+        "resource.written",
+        "resource.acted_on",
+        "resource.deleted",
+        "alert.fired",
+        "alert.resolved",
+    }
+)
+"""Kinds of signals (see `shared.signals`) that are worth a look; any other wakes nobody."""
+
+# A close look is a handful of reads; a signal about a namespace may wake every target of it.
+CLOSE_LOOKS_AT_ONCE = 8
+
 
 class ScalingLoop:
     """Woken by the sweep, by events on the queue, the endpoint or the deployment, and by alerts on them."""
@@ -39,6 +55,8 @@ class ScalingLoop:
         return hashlib.sha256(json.dumps(ground, sort_keys=True).encode()).hexdigest()[:12]
 
     def woken_by(self, signal: Signal, targets: Sequence[Target]) -> Sequence[Target]:
+        if signal.kind not in WAKING_KINDS:
+            return []
         return [target for target in targets if _concerns(signal, target)]
 
     async def observe(
@@ -47,7 +65,14 @@ class ScalingLoop:
         specs = [_spec(policy, target) for target in targets]
         if not closely:
             return await self._reader.observe(specs)
-        return {spec.target_key: await self._reader.observe_one(spec) for spec in specs}
+        slots = asyncio.Semaphore(CLOSE_LOOKS_AT_ONCE)
+
+        async def look(spec: WatchSpec) -> ScalingSnapshot:
+            async with slots:
+                return await self._reader.observe_one(spec)
+
+        snapshots = await asyncio.gather(*(look(spec) for spec in specs))
+        return {snapshot.target: snapshot for snapshot in snapshots}
 
     def decide(
         self, snapshot: ScalingSnapshot, record: TargetRecord, target: Target, now: datetime

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain import Signal
-from shared.signals.fields import Malformed, field, moment, required
+from shared.signals.fields import Malformed, field, list_or_empty, moment, required
 
 
 def is_alert(item: Mapping[str, Any]) -> bool:
@@ -35,17 +35,16 @@ def to_signal(item: Mapping[str, Any]) -> Signal:
 
 
 def _targets(essentials: Mapping[str, Any]) -> tuple[str, ...]:
-    targets = field(essentials, "alertTargetIDs")  # null for budgets and cost alerts
-    return tuple(t.lower() for t in targets if isinstance(t, str)) if isinstance(targets, list) else ()
+    # null for budgets and cost alerts
+    return tuple(t.lower() for t in list_or_empty(essentials, "alertTargetIDs") if isinstance(t, str))
 
 
 def _fields(item: Mapping[str, Any], essentials: Mapping[str, Any]) -> dict[str, str]:
     """The rule, and the Service Bus entity if the metric was split by it."""
     found = {"rule": str(field(essentials, "alertRule") or "")}
-    criteria = field(item, "data", "alertContext", "condition", "allOf")
-    for criterion in criteria if isinstance(criteria, list) else []:
+    for criterion in list_or_empty(item, "data", "alertContext", "condition", "allOf"):
         found["metric"] = str(field(criterion, "metricName") or "")
-        for dimension in field(criterion, "dimensions") or []:
+        for dimension in list_or_empty(criterion, "dimensions"):
             if str(field(dimension, "name")).lower() == "entityname":
                 found["entity"] = str(field(dimension, "value"))
     return {name: value for name, value in found.items() if value}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain import Signal
-from shared.signals.fields import field, moment, required
+from shared.signals.fields import field, moment, required, text_or_empty
 
 # What the loops know; another type keeps its own name as its kind and wakes nobody.
 KINDS = {
@@ -28,7 +28,7 @@ def to_signal(item: Mapping[str, Any]) -> Signal:
     """
     cloud_event = field(item, "specversion") is not None
     kind = required(item, "type" if cloud_event else "eventType")
-    source = required(item, "source") if cloud_event else field(item, "topic") or ""
+    source = required(item, "source") if cloud_event else text_or_empty(item, "topic")
     return Signal(
         id=required(item, "id"),
         source=source,

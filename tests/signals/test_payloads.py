@@ -1,10 +1,15 @@
 """Payloads of Event Grid and Azure Monitor become signals; malformed ones say what is wrong."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shared.domain import Signal
 from shared.signals import Malformed, parse
 
 NAMESPACE = (
@@ -21,6 +26,15 @@ ACTIVE_MESSAGES = {
     "id": "e-1",
     "data": {"namespaceName": "sb-chat", "queueName": "questions"},
     "dataVersion": "1",
+}
+CLOUD_EVENT = {
+    "specversion": "1.0",
+    "type": ACTIVE_MESSAGES["eventType"],
+    "source": ACTIVE_MESSAGES["topic"],
+    "id": "e-1",
+    "time": ACTIVE_MESSAGES["eventTime"],
+    "subject": "queues/questions",
+    "data": ACTIVE_MESSAGES["data"],
 }
 ALERT = {
     "schemaId": "azureMonitorCommonAlertSchema",
@@ -43,8 +57,15 @@ ALERT = {
 }
 
 
+def only(payload: object) -> Signal:
+    parsed = parse(json.dumps(payload).encode())
+    assert parsed.malformed == ()
+    (signal,) = parsed.signals
+    return signal
+
+
 def test_a_service_bus_event_names_the_namespace_and_the_queue() -> None:
-    (signal,) = parse(json.dumps([ACTIVE_MESSAGES]).encode())
+    signal = only([ACTIVE_MESSAGES])
     assert signal.kind == "servicebus.active_messages"
     assert signal.subjects == (NAMESPACE,)
     assert signal.fields["entity"] == "questions"
@@ -52,20 +73,11 @@ def test_a_service_bus_event_names_the_namespace_and_the_queue() -> None:
 
 
 def test_the_same_event_as_a_cloud_event_is_the_same_signal() -> None:
-    cloud_event = {
-        "specversion": "1.0",
-        "type": ACTIVE_MESSAGES["eventType"],
-        "source": ACTIVE_MESSAGES["topic"],
-        "id": "e-1",
-        "time": ACTIVE_MESSAGES["eventTime"],
-        "subject": "queues/questions",
-        "data": ACTIVE_MESSAGES["data"],
-    }
-    assert parse(json.dumps(cloud_event).encode()) == parse(json.dumps(ACTIVE_MESSAGES).encode())
+    assert only(CLOUD_EVENT) == only(ACTIVE_MESSAGES)
 
 
 def test_a_metric_alert_names_its_targets_and_the_queue() -> None:
-    (signal,) = parse(json.dumps(ALERT).encode())
+    signal = only(ALERT)
     assert (signal.kind, signal.subjects) == ("alert.fired", (NAMESPACE,))
     assert signal.fields == {"rule": "queue is deep", "metric": "ActiveMessages", "entity": "questions"}
 
@@ -73,34 +85,98 @@ def test_a_metric_alert_names_its_targets_and_the_queue() -> None:
 def test_fired_and_resolved_of_one_alert_are_two_signals() -> None:
     resolved = json.loads(json.dumps(ALERT))
     resolved["data"]["essentials"] |= {"monitorCondition": "Resolved", "resolvedDateTime": "2026-03-02T08:30:00Z"}
-    fired_signal, resolved_signal = parse(json.dumps([ALERT, resolved]).encode())
+    fired_signal, resolved_signal = parse(json.dumps([ALERT, resolved]).encode()).signals
     assert fired_signal.id != resolved_signal.id
     assert resolved_signal.at > fired_signal.at
 
 
 def test_field_names_are_read_in_any_letter_case() -> None:
     shouted = {key.upper(): value for key, value in ACTIVE_MESSAGES.items()}
-    assert parse(json.dumps(shouted).encode()) == parse(json.dumps(ACTIVE_MESSAGES).encode())
+    assert only(shouted) == only(ACTIVE_MESSAGES)
 
 
-def test_an_unknown_kind_is_a_signal_that_wakes_nobody() -> None:
-    (signal,) = parse(json.dumps(ACTIVE_MESSAGES | {"eventType": "Contoso.Something"}).encode())
+def test_an_unknown_kind_keeps_its_name() -> None:
+    signal = only(ACTIVE_MESSAGES | {"eventType": "Contoso.Something"})
     assert signal.kind == "Contoso.Something"
+
+
+def with_dimensions(dimensions: object) -> bytes:
+    alert = json.loads(json.dumps(ALERT))
+    alert["data"]["alertContext"]["condition"]["allOf"][0]["dimensions"] = dimensions
+    return json.dumps(alert).encode()
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"{", "not JSON"),
-        (b"[1]", "item 0 is int"),
+        (b"[1]", "item 0: it is int"),
         (b'{"hello": 1}', "neither an Event Grid event"),
         (json.dumps(ACTIVE_MESSAGES | {"id": ""}).encode(), "id is ''"),
+        (json.dumps(ACTIVE_MESSAGES | {"topic": 5}).encode(), "topic is 5"),
         (json.dumps(ACTIVE_MESSAGES | {"eventTime": "soon"}).encode(), "eventTime is 'soon'"),
+        (json.dumps(ACTIVE_MESSAGES | {"eventTime": "0001-01-01T00:00:00+14:00"}).encode(), "expected a time like"),
         (json.dumps({"schemaId": "azureMonitorCommonAlertSchema", "data": {}}).encode(), "data.essentials is missing"),
+        (with_dimensions(5), "dimensions is 5, expected a list"),
+        (with_dimensions(5).replace(b'"dimensions": 5', b'"dimensions": {}'), "dimensions is {}, expected a list"),
     ],
 )
 def test_malformed_payloads_say_what_is_wrong(body: bytes, words: str) -> None:
+    parsed = parse(body)
+    assert parsed.signals == ()
+    (told,) = parsed.malformed
+    assert words in told
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [(b"{", "not JSON"), (b"\xff\xfe\xfd", "not JSON"), (b"[" * 200_000, "nested too deeply")]
+)
+def test_a_body_that_cannot_be_read_at_all_is_malformed(body: bytes, words: str) -> None:
     with pytest.raises(Malformed, match=words):
+        parse(body)
+
+
+def test_one_bad_item_loses_no_other() -> None:
+    second = ACTIVE_MESSAGES | {"id": "e-2"}
+    parsed = parse(json.dumps([ACTIVE_MESSAGES, ACTIVE_MESSAGES | {"id": None}, 7, second]).encode())
+    assert [signal.id for signal in parsed.signals] == ["e-1", "e-2"]
+    assert [words.partition(":")[0] for words in parsed.malformed] == ["item 1", "item 2"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@st.composite
+def nearly_right(draw: st.DrawFn) -> Any:
+    """A payload as it should be, but for one place that holds anything."""
+    payload = json.loads(json.dumps(draw(st.sampled_from((ACTIVE_MESSAGES, CLOUD_EVENT, ALERT)))))
+    place: Any = payload
+    while True:
+        key = draw(st.sampled_from(sorted(place)) if isinstance(place, dict) else st.integers(0, len(place) - 1))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or draw(st.booleans()):
+            place[key] = draw(JSON)
+            return payload
+        place = inner
+
+
+@given(JSON | nearly_right() | st.lists(nearly_right(), max_size=3))
+def test_any_json_is_signals_and_words(payload: Any) -> None:
+    parsed = parse(json.dumps(payload).encode())
+    items = payload if isinstance(payload, list) else [payload]
+    assert len(parsed.signals) + len(parsed.malformed) == len(items)
+    for signal in parsed.signals:
+        assert signal.at.tzinfo is not None
+        assert all(isinstance(text, str) for text in (signal.id, signal.source, signal.kind, *signal.subjects))
+        assert all(isinstance(text, str) for text in signal.fields.values())
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_malformed(body: bytes) -> None:
+    with suppress(Malformed):
         parse(body)
 
 
@@ -110,4 +186,6 @@ def test_every_published_sample_parses() -> None:
         pytest.skip("the published samples (shared/data/events) are not on this machine")
     for sample in samples:
         if "SubscriptionValidationEvent.response" not in sample.name:
-            assert parse(sample.read_bytes()), sample.name
+            parsed = parse(sample.read_bytes())
+            assert parsed.signals, sample.name
+            assert not parsed.malformed, sample.name
