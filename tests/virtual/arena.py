@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -28,12 +28,14 @@ from local.host.keys import Keys
 from local.world import DEPLOYMENT, ENDPOINT, QUEUE, ROOT, Shape, World
 from shared import services
 from shared.domain import Decision, Outcome
+from shared.loops.engine import Evaluation
 from shared.records.chain import StoredEntry
 from shared.records.codec import from_plain
 from shared.settings import read_settings
 
 MASTER = "master-key-of-the-tests"
 CHAT_KEY, ENDPOINT_KEY = DEPLOYMENT.lower(), ENDPOINT.lower()
+SWEEP_EVERY_S = 30
 _prefixes = itertools.count(1)
 
 # Minutes and hours as they are in production; work in few and long messages, because each costs the test some time.
@@ -92,6 +94,17 @@ def _yaml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+class _Asleep:
+    """What stands in for the services between two tests, when a sweep falls due and there is nothing to watch."""
+
+    @property
+    def engine(self) -> "_Asleep":
+        return self
+
+    async def sweep(self) -> Evaluation:
+        return Evaluation()
+
+
 class VirtualApp:
     """The host, once a process. Outside of a test its clock stands still, so nothing runs."""
 
@@ -106,7 +119,7 @@ class VirtualApp:
                 "PYTHON_THREADPOOL_THREAD_COUNT": "16",
                 "AzureWebJobsStorage": "UseDevelopmentStorage=true",
                 "WATCHKEEPER_TASK_HUB": "WatchkeeperTests",
-                "WATCHKEEPER_SWEEP_SCHEDULE": "*/30 * * * * *",
+                "WATCHKEEPER_SWEEP_SCHEDULE": f"*/{SWEEP_EVERY_S} * * * * *",
                 "WATCHKEEPER_SIGNALS_QUEUE": "signals",
                 "WATCHKEEPER_SIGNALS": "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=n;SharedAccessKey=k;",
                 # The real client would wait in real time; the wire is tested in tests/e2e.
@@ -120,6 +133,11 @@ class VirtualApp:
         self.clock.add_busy_probe(self.host.busy)
         self.clock.add_busy_probe(lambda: self.world is not None and self.world.busy())
         self.url = await self.host.start()
+
+    async def align(self) -> None:
+        """Every test begins ten seconds after a sweep, so that none depends on the tests before it."""
+        services.install(cast("services.Services", _Asleep()))
+        await self.clock.advance((10 - self.clock.now().timestamp()) % SWEEP_EVERY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +300,7 @@ async def arena(
 
     Whatever the test was about: at its end the ledger's chain must be whole.
     """
+    await app.align()
     world = World(app.clock, shape, assumptions=assumptions)
     redelivers = world.cloud.assumptions["durable.killed_activity"] == "redelivered"
     app.host.killed_activity = "redelivered" if redelivers else "fails"
