@@ -1,6 +1,7 @@
 """What wakes the scaling loop, and how it looks at those that are woken."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,7 @@ class SlowReader:
         for _ in range(5):
             await asyncio.sleep(0)
         self.at_once -= 1
-        return snapshot(target=spec.target_key)
+        return replace(snapshot(), target=spec.target_key)
 
 
 @pytest.fixture
