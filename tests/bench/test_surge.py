@@ -1,14 +1,15 @@
 """The simulation behind the second table: nothing is lost or scripted, and its figures are those of who decides."""
 
 import random
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 import pytest
 
 from bench.reaction import contenders, percentile
-from bench.surge import Figures, KedaWithHpa, Scaler, Scenario, Site, Watchkeeper, arrivals, play, policy_of
-from shared.domain import Intent, ScalingMemory, ScalingSnapshot
+from bench.surge import ACT_S, Figures, KedaWithHpa, Scaler, Scenario, Site, Watchkeeper, arrivals, play, policy_of
+from shared.domain import Fresh, Intent, ScalingMemory, ScalingSnapshot
 from shared.policy import Scaling
 
 SHORT = Scenario(cold_start_s=60, promise_s=180, surge_s=600, after_s=600)
@@ -129,6 +130,31 @@ class TestPlay:
 
         assert least_gap_s(one_operation=False) == 15
         assert least_gap_s(one_operation=True) >= SHORT.cold_start_s
+
+    def test_keda_grows_once_in_a_period_however_often_it_looks(self) -> None:
+        on, keda = site(one_operation=False, capacity=5), KedaWithHpa(5, 0)
+        let_pass(on, 30, arriving=20)
+        keda.look(on)
+        keda.look(on)
+        assert on.changes == [(30, 5, 10)]
+
+    def test_watchkeeper_decides_nothing_while_its_operation_runs(self) -> None:
+        looks: list[datetime] = []
+        changed_at: set[datetime | None] = set()
+
+        def one_more(
+            snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, now: datetime
+        ) -> tuple[tuple[Intent, ...], ScalingMemory]:
+            looks.append(now)
+            changed_at.add(memory.changed_at)
+            (wish,), _ = stay_at_four(snapshot, memory, policy, now)
+            assert isinstance(snapshot.capacity, Fresh)
+            return (replace(wish, value=int(snapshot.capacity.value) + 1),), memory
+
+        on, _ = play(SHORT, Watchkeeper(policy_of(SHORT), 60, one_more), seed=1, one_operation=True)
+        assert len(on.changes) > 10
+        decided_at = sorted(int((at - looks[0]).total_seconds()) for at in changed_at if at)
+        assert decided_at == [at_s - ACT_S for at_s, _, _ in on.changes[:-1]]  # nobody looked after the last one
 
     def test_with_enough_instances_from_the_start_nothing_has_to_grow(self) -> None:
         idle = Scenario(cold_start_s=60, promise_s=180, surge_s=60, after_s=60)
