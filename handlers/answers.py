@@ -49,7 +49,9 @@ def answering(handler: Answer) -> Answer:
     async def safe(*args: Any, **kwargs: Any) -> func.HttpResponse:
         from shared.loops.engine import UnknownName
         from shared.policy import PolicyUnavailable
+        from shared.records import InvalidQuestion
         from shared.settings import SettingsInvalid
+        from shared.signals import Malformed
 
         try:
             return await handler(*args, **kwargs)
@@ -57,9 +59,10 @@ def answering(handler: Answer) -> Answer:
             return problem(error.status, error.code, str(error))
         except UnknownName as error:
             return problem(404, "not_found", str(error))
-        except ValueError as error:
-            code = "settings_invalid" if isinstance(error, SettingsInvalid) else "invalid_request"
-            return problem(500 if code == "settings_invalid" else 400, code, str(error))
+        except (InvalidQuestion, Malformed) as error:
+            return problem(400, "invalid_request", str(error))
+        except SettingsInvalid as error:
+            return problem(500, "settings_invalid", str(error))
         except PolicyUnavailable as error:
             return problem(503, "policy_unavailable", str(error))
         except Exception as error:
@@ -94,14 +97,17 @@ def moment_of(text: str, name: str) -> datetime:
     """An ISO 8601 time; without a zone it is UTC.
 
     Raises:
-        Problem: it is none.
+        Problem: it is none, or before 2000, when there was nothing of ours to ask for.
     """
+    no_time = Problem(400, "invalid_request", f"{name} is {text!r}; write a time like 2026-01-05T12:00:00Z.")
     try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        given = datetime.fromisoformat(text)
+        at = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        example = f"{name} is {text!r}; write a time like 2026-01-05T12:00:00Z."
-        raise Problem(400, "invalid_request", example) from error
+        raise no_time from error
+    if at.year < 2000:
+        raise no_time
+    return at
 
 
 def expiry_of(body: Mapping[str, Any], now: datetime) -> datetime | None:

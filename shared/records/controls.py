@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.records.codec import Codec
-from shared.records.errors import Conflict, CorruptRow, SchemaTooNew
+from shared.records.errors import Conflict, CorruptRow, InvalidQuestion, SchemaTooNew
 from shared.records.keys import decode_key, join_key
 from shared.records.rows import Entity, value_columns, value_text
 
@@ -155,7 +155,7 @@ _KILL_SWITCH = Codec(KillSwitch)
 
 def _check_scope(scope: str) -> None:
     if not _SCOPE.fullmatch(scope):
-        raise ValueError(f"scope {scope!r}: give `all`, `loop:<name>` or `target:<name>`")
+        raise InvalidQuestion(f"scope {scope!r}: give `all`, `loop:<name>` or `target:<name>`")
 
 
 def _widest[T](by_scope: Mapping[str, T], loop: str, target_name: str) -> T | None:

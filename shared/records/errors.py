@@ -29,5 +29,9 @@ class SettingsMissing(RecordsError, ValueError):
     """App settings that do not name a storage account."""
 
 
-class InvalidCursor(RecordsError, ValueError):
+class InvalidQuestion(RecordsError, ValueError):
+    """What was asked for cannot be: wrong times, an id that is none, a scope that is none. The asker can mend it."""
+
+
+class InvalidCursor(InvalidQuestion):
     """A page cursor that this app did not give out."""

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from shared.records import chain, paging, verification
 from shared.records.chain import EntryKind, LedgerEntry, StoredEntry
 from shared.records.codec import canonical_json
-from shared.records.errors import AnswerLost, Conflict, CorruptRow, RecordsError
+from shared.records.errors import AnswerLost, Conflict, CorruptRow, InvalidQuestion, RecordsError
 from shared.records.paging import Page
 from shared.records.rows import value_text
 
@@ -73,7 +73,7 @@ class Ledger:
         """The entry of this id, None if there is none.
 
         Raises:
-            ValueError: not an id of the ledger.
+            InvalidQuestion: not an id of the ledger.
             RecordsError: two endpoints have an entry of this id, which whoever makes ids must rule out.
         """
         day = _day_of(entry_id)
@@ -103,7 +103,7 @@ class Ledger:
         with a time that they have passed is in neither; nothing is there twice.
 
         Raises:
-            ValueError: times without zone or in the wrong order, or more than 400 days, or a limit out of range.
+            InvalidQuestion: times without zone or in the wrong order, or more than 400 days, or a limit out of range.
             InvalidCursor: not a cursor of this ledger.
         """
         search = paging.Search(since, until, endpoint_key=endpoint_key, target=target, loop=loop, kind=kind)
@@ -159,4 +159,4 @@ def _day_of(entry_id: str) -> date:
     try:
         return datetime.strptime(entry_id[:9], "%Y%m%dT").date()  # noqa: DTZ007 - the id's day is UTC by contract
     except ValueError as error:
-        raise ValueError(f"{entry_id!r} is not an id of the ledger: those start with YYYYMMDDT") from error
+        raise InvalidQuestion(f"{entry_id!r} is not an id of the ledger: those start with YYYYMMDDT") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.records import chain
 from shared.records.chain import EntryKind, StoredEntry
-from shared.records.errors import CorruptRow, InvalidCursor
+from shared.records.errors import CorruptRow, InvalidCursor, InvalidQuestion
 from shared.records.rows import Entity
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class Search:
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is None or self.until.tzinfo is None:
-            raise ValueError("since and until need a time zone")
-        if not self.since < self.until <= self.since + _MAX_SPAN:
-            raise ValueError(
+            raise InvalidQuestion("since and until need a time zone")
+        if not timedelta(0) < self.until - self.since <= _MAX_SPAN:
+            raise InvalidQuestion(
                 f"since {self.since.isoformat()}, until {self.until.isoformat()}: until must be later, "
                 f"by at most {_MAX_SPAN.days} days"
             )
@@ -64,7 +64,7 @@ class Search:
 async def page(table: "Table", search: Search, limit: int, cursor: str | None) -> Page:
     """See `Ledger.query`."""
     if not 1 <= limit <= _MAX_LIMIT:
-        raise ValueError(f"limit {limit}: give 1 to {_MAX_LIMIT}")
+        raise InvalidQuestion(f"limit {limit}: give 1 to {_MAX_LIMIT}")
     after = None if cursor is None else _place(cursor)
     places = await _newest(table, search, after, limit + 1)
     entries = await _read(table, places[:limit])
@@ -159,9 +159,10 @@ def _cursor(place: Place) -> str:
 def _place(cursor: str) -> Place:
     try:
         at, partition, row = json.loads(base64.urlsafe_b64decode(cursor))
-        datetime.fromisoformat(at)
+        if (datetime.fromisoformat(at) + _TICK).tzinfo is None:
+            raise ValueError("a time without zone")
         return str(at), str(partition), str(row)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidCursor(
             f"{cursor!r} is not a cursor of the ledger: give `next_cursor` of the page before"
         ) from error

@@ -1,13 +1,15 @@
 """Pages of the ledger: everything that matches, once, newest first."""
 
 import asyncio
+import base64
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.records import EntryKind, InvalidCursor, Ledger, LedgerEntry, StoredEntry
+from shared.records import EntryKind, InvalidCursor, InvalidQuestion, Ledger, LedgerEntry, StoredEntry
 from tests.records.builders import ENDPOINT, NOW, entry
 
 LATEST = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
@@ -117,16 +119,24 @@ async def test_an_empty_ledger_has_an_empty_page(ledger: Ledger) -> None:
         (NOW.replace(tzinfo=None), NOW, 50, "time zone"),
         (NOW - timedelta(days=1), NOW, 0, "1 to 500"),
         (NOW - timedelta(days=1), NOW, 501, "1 to 500"),
+        (datetime.max.replace(tzinfo=UTC), NOW, 50, "until must be later"),
     ],
 )
 async def test_a_question_that_makes_no_sense_is_refused(
     ledger: Ledger, since: datetime, until: datetime, limit: int, words: str
 ) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(InvalidQuestion, match=words):
         await ledger.query(since, until, limit=limit)
 
 
-@pytest.mark.parametrize("cursor", ["", "abc", "bnVsbA==", "WzEsMiwzXQ==", "W10=", "é"])
+def cursor_at(at: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([at, "partition", "row"]).encode()).decode()
+
+
+NAIVE, TOO_LATE = cursor_at("2026-01-05T12:00:00"), cursor_at("9999-12-31T23:59:59.999999Z")
+
+
+@pytest.mark.parametrize("cursor", ["", "abc", "bnVsbA==", "WzEsMiwzXQ==", "W10=", "é", NAIVE, TOO_LATE])
 async def test_a_foreign_cursor_is_refused(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(InvalidCursor, match="next_cursor"):
         await ledger.query(NOW - timedelta(days=1), NOW, cursor=cursor)
