@@ -29,7 +29,7 @@ class HostFailed(RuntimeError):
 
 
 class HostProcess:
-    """`python -m local.host` over one folder, journal and key file: what outlives a kill is there for the next start."""
+    """`python -m local.host` over one folder, journal and key file: what outlives a kill is there at the next start."""
 
     def __init__(self, app_dir: Path, folder: Path, settings: Mapping[str, str]) -> None:
         self._app_dir, self._folder, self._settings = app_dir, folder, settings

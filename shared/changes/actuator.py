@@ -37,10 +37,13 @@ from shared.records.state import Row, StateStore
 log = logging.getLogger("watchkeeper")
 
 # Longer than the longest value of the assumption deployment.get_lag_s: after this, a read that shows the old state is
-# believed.
+# believed. It counts from when nobody waits for the request's answer any more.
 READ_LAG_S = 8.0
-# Until the next look at an operation, when Azure names no time; and while Azure answers no reads.
-FIRST_LOOK_S, UNREADABLE_WAIT_S = 2.0, 15.0
+# Until the next look at an operation, when Azure names no time: at first, then a share of how long it has taken, up to
+# the longest; and while Azure answers no reads.
+FIRST_LOOK_S, LOOK_SHARE, LONGEST_LOOK_S, UNREADABLE_WAIT_S = 2.0, 0.25, 30.0, 15.0
+# However Azure words it, not again at once.
+SHORTEST_WAIT_S = 1.0
 # Answers to a read that say nothing of the target: no token, a timeout, throttling. So does every 5xx.
 PASSING_STATUSES = (401, 408, 429)
 # After a failure or a refusal by the estate nothing is tried for this long, twice as long after each further one in a
@@ -89,7 +92,9 @@ class Actuator:
         except ArmUnreachable as error:
             return Step(False, UNREADABLE_WAIT_S, f"Azure did not answer a read: {error}")
         except ArmError as error:
-            if error.status in PASSING_STATUSES or error.status >= 500:
+            in_flight = action is not None and action.value.state in ("sent", "accepted")
+            passes = error.status in PASSING_STATUSES or error.status >= 500
+            if passes or (in_flight and error.status != 404):  # a strange read does not end what is running
                 wait_s = UNREADABLE_WAIT_S if error.retry_after_s is None else error.retry_after_s
                 return Step(False, _bounded(wait_s), f"Azure cannot be read now: {error}")
             return await self._not_readable(order, error)
@@ -99,6 +104,8 @@ class Actuator:
     async def _begin(self, order: Order, row: Row[Action] | None) -> Step:
         desired = await self._state.get_desired(order.endpoint_key, order.target, order.dimension)
         decision = desired.value if desired else None
+        if row is not None and row.value.is_over and not row.value.recorded:
+            row = await self._close(order, row)
         if row is not None and not row.value.is_over and (decision is None or decision.id != row.value.key):
             reason = "A newer decision replaced it before it was sent."
             return await self._end(order, row, row.value, "superseded", "newer_decision", reason, None)
@@ -114,6 +121,9 @@ class Actuator:
             return await self._end(
                 order, row, action, "refused", refused.code, str(refused), refused.observed, refused.backs_off
             )
+        if view.capacity == decision.to and action.sends > 0:
+            await self._put(order, replace(action, state="accepted", accepted_at=self._now()), _etag(row))
+            return Step(False, 0, "The request had arrived after all; following it")
         if view.capacity == decision.to:
             reason = f"The deployment already has {decision.to} instances; nothing was sent."
             return await self._end(order, row, action, "succeeded", "already_there", reason, view.capacity)
@@ -137,10 +147,11 @@ class Actuator:
 
     async def _send(self, order: Order, row: Row[Action] | None, action: Action, view: DeploymentView) -> Step:
         """Write that it is on its way, then send: whoever finds `sent` after a crash must read back."""
-        sent = replace(action, state="sent", sent_at=self._now(), sends=action.sends + 1)
+        sent = replace(action, state="sent", sent_at=self._now(), sends=action.sends + 1, unknown_since=None)
         etag = await self._put(order, sent, _etag(row))
         answer = await capacity.request(self._arm, sent, view)
         if isinstance(answer, capacity.Unknown):
+            await self._put(order, replace(sent, unknown_since=self._now()), etag)
             return Step(
                 False, FIRST_LOOK_S, f"No answer to the request ({answer.reason}); reading back what became of it"
             )
@@ -150,7 +161,8 @@ class Actuator:
             return await self._end(order, on_the_way, sent, "failed", answer.code, reason, None, backs_off=True)
         if isinstance(answer, capacity.Busy):
             await self._put(order, replace(sent, state="claimed"), etag)
-            return Step(False, _bounded(answer.retry_after_s), f"Azure is busy: {answer.reason}")
+            wait_s = max(_bounded(answer.retry_after_s), self._next_look_s(action.claimed_at))
+            return Step(False, wait_s, f"Azure is busy: {answer.reason}")
         accepted = replace(sent, state="accepted", accepted_at=self._now(), status_url=answer.status_url)
         await self._put(order, accepted, etag)
         return Step(False, _bounded(answer.retry_after_s), f"Azure accepted {sent.current} -> {sent.to}")
@@ -168,7 +180,8 @@ class Actuator:
             return Step(False, 0, "The request had arrived; following it")
         if state not in SETTLED:
             # Perhaps another's, for which Azure refused ours with a 409 that we never saw.
-            return Step(False, FIRST_LOOK_S, "An operation runs, ours or another's; its end will tell")
+            wait_s = self._next_look_s(action.sent_at)
+            return Step(False, wait_s, "An operation runs, ours or another's; its end will tell")
         if state != "succeeded":
             reason = f"The deployment is {view.provisioning_state}: the operation failed, or had failed before."
             return await self._end(
@@ -177,7 +190,7 @@ class Actuator:
         if view.capacity != action.current:
             reason = f"Read back {view.capacity} instances, neither {action.current} nor {action.to}."
             return await self._end(order, row, action, "failed", "changed_meanwhile", reason, view.capacity)
-        wait_s = READ_LAG_S - _seconds_since(action.sent_at, self._now())
+        wait_s = READ_LAG_S - _seconds_since(_unanswered_since(action), self._now())
         if wait_s > 0:
             return Step(False, wait_s, "Not seen yet; a read may lag behind")
         await self._put(order, replace(action, state="claimed"), row.etag)
@@ -196,7 +209,7 @@ class Actuator:
                 return await self._end(order, row, action, "failed", answer.code, reason, view.capacity, backs_off=True)
         view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
         if view.provisioning_state.lower() not in SETTLED:
-            return Step(False, FIRST_LOOK_S, f"The deployment is {view.provisioning_state}")
+            return Step(False, self._next_look_s(action.accepted_at), f"The deployment is {view.provisioning_state}")
         difference = capacity.verify(view, action)
         if difference is None:
             reason = f"Read back {view.capacity} instances, as decided."
@@ -232,7 +245,7 @@ class Actuator:
         observed: int | None,
         backs_off: bool = False,
     ) -> Step:
-        """Record the outcome, then close the action; done twice after a crash it is one ledger row."""
+        """Close the action with its outcome, then record that: whoever finds it unrecorded after a crash does so."""
         now = self._now()
         outcome = Outcome(
             action_key=action.key,
@@ -246,20 +259,29 @@ class Actuator:
             at=now,
             sends=action.sends,
         )
-        target = await self._target_name(action.target)
-        await self._ledger.append(_outcome_entry(order, outcome, action, target))
         setbacks = 0 if kind == "succeeded" else action.setbacks + backs_off
-        ended = replace(action, state=kind, ended_at=now, setbacks=setbacks)
+        ended = replace(action, state=kind, ended_at=now, setbacks=setbacks, outcome=outcome)
         if backs_off:
+            target = await self._target_name(action.target)
             await self._state.put_intent(order.endpoint_key, await self._backoff(ended, outcome, target))
-        await self._put(order, ended, _etag(row))
-        (log.info if kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
+        etag = await self._put(order, ended, _etag(row))
+        await self._close(order, Row(ended, etag))
         return Step(False, 0, outcome_words(outcome))
+
+    async def _close(self, order: Order, row: Row[Action]) -> Row[Action]:
+        """Write the outcome of an action that is over into the ledger, once."""
+        action, outcome = row.value, row.value.outcome
+        if outcome is not None:
+            target = await self._target_name(action.target)
+            await self._ledger.append(_outcome_entry(order, outcome, action, target))
+            (log.info if outcome.kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
+        closed = replace(action, recorded=True)
+        return Row(closed, await self._put(order, closed, row.etag))
 
     async def _backoff(self, action: Action, outcome: Outcome, target_name: str) -> Intent:
         target = (await self._policies.current()).target(target_name)
         cooldown_s = target.scaling.scale_out_cooldown_s if isinstance(target, Target) else 0
-        wait_s = max(cooldown_s, min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0 ** (action.setbacks - 1)))
+        wait_s = max(cooldown_s, min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0 ** min(action.setbacks - 1, 10)))
         until = outcome.at + timedelta(seconds=wait_s)
         return Intent(
             target=action.target,
@@ -271,6 +293,10 @@ class Actuator:
             at=outcome.at,
             expires_at=until,
         )
+
+    def _next_look_s(self, since: datetime | None) -> float:
+        """The longer it has taken, the longer until the next look."""
+        return min(LONGEST_LOOK_S, max(FIRST_LOOK_S, LOOK_SHARE * _seconds_since(since, self._now())))
 
     async def _put(self, order: Order, action: Action, etag: str | None) -> str:
         return await self._state.put_action(order.endpoint_key, order.target, order.dimension, action, etag)
@@ -298,8 +324,15 @@ def _etag(row: Row[Action] | None) -> str | None:
 
 
 def _bounded(wait_s: float | None) -> float:
-    return min(max(wait_s if wait_s is not None else FIRST_LOOK_S, 0.0), capacity.LONGEST_WAIT_S)
+    return min(max(wait_s if wait_s is not None else FIRST_LOOK_S, SHORTEST_WAIT_S), capacity.LONGEST_WAIT_S)
+
+
+def _unanswered_since(action: Action) -> datetime | None:
+    """When the answer was given up; where nobody wrote that (a crash), when it must have been at the latest."""
+    if action.unknown_since is not None or action.sent_at is None:
+        return action.unknown_since
+    return action.sent_at + timedelta(seconds=capacity.CHANGE_TIMEOUT_S)
 
 
 def _seconds_since(since: datetime | None, now: datetime) -> float:
-    return (now - since).total_seconds() if since else float("inf")
+    return (now - since).total_seconds() if since else 0.0

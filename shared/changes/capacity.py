@@ -9,6 +9,7 @@ A 200 is not done, and a failed operation may be reported with HTTP 200 (assumpt
 success is the capacity read back (`verify`).
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from shared.estate.deployments import DeploymentView
 from shared.estate.failures import ArmError, ArmThrottled, ArmUnreachable, ForeignUrl
 
 LONGEST_WAIT_S: Final = 60.0
+# After this nobody waits for the answer to a change any more, and its fate is unknown.
+CHANGE_TIMEOUT_S: Final = 12.0
 """Retry-After is honoured up to this: a wrong header must not put an operation out of sight."""
 
 BUSY_WAIT_S: Final = 15.0
@@ -114,7 +117,10 @@ async def request(arm: Arm, action: Action, view: DeploymentView) -> Answer:
         raise ValueError(f"captured was {view.id.key}, but the action is for {action.target}")
     body = {"sku": {"name": view.sku_name, "capacity": action.to}}
     try:
-        reply = await arm.patch(view.id.arm_id, api.MACHINE_LEARNING, body, action.request_id)
+        async with asyncio.timeout(CHANGE_TIMEOUT_S):
+            reply = await arm.patch(view.id.arm_id, api.MACHINE_LEARNING, body, action.request_id)
+    except TimeoutError:
+        return Unknown(reason=f"no answer within {CHANGE_TIMEOUT_S:.0f} s")
     except ArmUnreachable as failure:
         return Unknown(reason=str(failure))
     except ArmError as error:

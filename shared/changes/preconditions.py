@@ -67,35 +67,49 @@ class Preconditions:
         target = next((t for t in policy.targets if t.deployment_id.key == decision.target), None)
         if target is None:
             raise ActRefused("not_in_policy", "The policy names this deployment no more, so it is not touched.")
-        await self._gates(policy, target, decision)
+        self._still_timely(target, decision)
         view = await capacity.capture(self._arm, target.deployment_id, self._now())
         if view.provisioning_state.lower() not in SETTLED:
             raise NotNow(f"the deployment is {view.provisioning_state} by another operation", BUSY_WAIT_S)
-        self._plan_fits(view, target, decision)
+        self._plan_fits(view, policy, target, decision)
         if view.capacity != decision.to:
             await self._one_writer(target.deployment_id, view)
             await self._quota_allows(policy, view, decision)
+        await self._gates(policy, target, decision)  # last: nothing that takes time stands between them and the request
         return view
+
+    def _still_timely(self, target: Target, decision: Decision) -> None:
+        age_s = (self._now() - decision.at).total_seconds()
+        if age_s > target.scaling.stale_after_s:
+            raise ActRefused(
+                "expired", f"The decision is {age_s:.0f} s old: what it rests on is stale, so it is decided afresh."
+            )
 
     async def _gates(self, policy: Policy, target: Target, decision: Decision) -> None:
         mode = policy.scaling_mode(target)
         controls = await self._controls.load(self._now())
         state = await self._state.load(target.deployment_id.endpoint_key, self._now())
+        desired = state.desired.get((decision.target, decision.dimension))
+        if desired is None or desired.value.id != decision.id:
+            raise NotNow("a newer decision is there", 0)
         intents = [row.value for row in state.intents if row.value.target == decision.target]
         shut = refusal(mode, controls, intents, LOOP, target.name, self._now())
         if shut is not None:
             raise ActRefused(shut.code, shut.sentence)
 
-    def _plan_fits(self, view: DeploymentView, target: Target, decision: Decision) -> None:
+    def _plan_fits(self, view: DeploymentView, policy: Policy, target: Target, decision: Decision) -> None:
         if view.capacity not in (decision.current, decision.to):
             raise ActRefused(
                 "changed_meanwhile",
                 f"The deployment has {view.capacity} instances, not the {decision.current} that the decision saw; "
                 "it is decided afresh.",
                 view.capacity,
+                backs_off=True,
             )
-        if decision.to > target.scaling.max and decision.to > decision.current:
-            raise ActRefused("policy_changed", f"The policy's max is {target.scaling.max} now.", view.capacity)
+        most = max(target.scaling.max, *(floor.min_instances for floor in policy.floors_of(target)), 0)
+        if decision.to > most and decision.to > decision.current:
+            reason = f"The policy allows no more than {most} now."
+            raise ActRefused("policy_changed", reason, view.capacity, backs_off=True)
 
     async def _one_writer(self, deployment: DeploymentId, view: DeploymentView) -> None:
         if view.scaled_by_cluster:

@@ -42,6 +42,21 @@ def decision_entry(
     )
 
 
+def superseded_entry(old: Decision, new: Decision, target: Target, now: datetime) -> LedgerEntry:
+    """The end of a decision that was replaced before anything was done about it."""
+    what = f"{new.current} -> {new.to} ({new.rule})" if new.changes else f"leave it at {new.current} ({new.rule})"
+    return LedgerEntry(
+        id=f"{now:%Y%m%d}T-superseded-of-{old.id}",
+        kind="outcome",
+        at=now,
+        endpoint_key=target.deployment_id.endpoint_key,
+        target=target.name,
+        loop="",
+        summary=f"Replaced before it was sent, by: {what}",
+        body={"replaced": to_plain(old), "by": to_plain(new)},
+    )
+
+
 def notice_entry(subject: str, target: Target, loop: str, reason: str, now: datetime) -> LedgerEntry:
     """Something that people should know and that is neither decision nor outcome."""
     return LedgerEntry(

@@ -24,7 +24,7 @@ from shared.domain import (
     TargetRecord,
 )
 from shared.loops.base import Loop
-from shared.loops.evidence import decision_entry, notice_entry
+from shared.loops.evidence import decision_entry, notice_entry, superseded_entry
 from shared.policy import Policy, Target
 from shared.records.controls import Controls, ControlStore
 from shared.records.errors import Conflict
@@ -36,6 +36,17 @@ log = logging.getLogger("watchkeeper")
 
 # An action in one of these states may have taken effect, and is followed to its end.
 IN_FLIGHT = ("sent", "accepted")
+# Rules that a person should hear of: the loop is blind, or cannot keep the promise whatever it does.
+WORRYING = (
+    "depth_unknown",
+    "capacity_unknown",
+    "not_capacity_bound",
+    "limited_by_max",
+    "limited_by_quota",
+    "azure_autoscale_present",
+    "autoscale_unknown",
+    "scaled_by_cluster",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class Look:
     target: Target
     snapshot: ScalingSnapshot
     before: TargetRecord = field(default_factory=TargetRecord)
+    decided_on: TargetRecord = field(default_factory=TargetRecord)
     record: TargetRecord = field(default_factory=TargetRecord)
     intents: tuple[Intent, ...] = ()
     noticed: Intent | None = None
@@ -103,7 +115,8 @@ class EndpointRound:
         decisions = await self.decide()
         for look in self._looks:
             await self._announce(look)
-            desired = _value(self._state.desired.get((look.key, "capacity")))
+            await self._tell_of_rule(look, decisions.get(look.key))
+            desired = self._desired(look)
             if look.key in decisions:
                 desired = await self._settle(look, decisions[look.key])
             await self._save(look)
@@ -118,6 +131,7 @@ class EndpointRound:
         for look in self._looks:
             standing += self._people_and_platform(look)
             standing += await self._manual_change(look)
+            self._adopt_pending(look)
             subject = self._consult(look)
             if subject is not None:
                 subjects[look.key] = subject
@@ -144,7 +158,7 @@ class EndpointRound:
         capacity = look.snapshot.capacity
         row = self._state.targets.get(look.key)
         look.before = look.record = row.value if row else TargetRecord()
-        action = _value(self._state.actions.get((look.key, "capacity")))
+        action = self._action(look)
         if not isinstance(capacity, Fresh) or (action is not None and action.state in IN_FLIGHT):
             return []
         seen, known = int(capacity.value), expected_capacity(look.record, action)
@@ -159,12 +173,16 @@ class EndpointRound:
             look.record = replace(look.record, known_capacity=seen, known_at=self._now)
         if known is None or seen == known:
             return []
+        change = {"from": float(known), "to": float(seen)}
+        if any(i.value.source == "manual_change" and i.value.numbers == change for i in self._state.intents):
+            return []  # another look was faster, or this one was cut off after its notice
         until = self._now + timedelta(seconds=look.target.scaling.respect_manual_s)
         reason = (
             f"Capacity went from {known} to {seen} by a change that Watchkeeper did not make; "
             f"it is left alone until {until:%Y-%m-%d %H:%M:%S} UTC."
         )
-        look.noticed = self._intent(look, "hold", "manual_change", "manual_change", reason, expires_at=until)
+        hold = self._intent(look, "hold", "manual_change", "manual_change", reason, expires_at=until)
+        look.noticed = replace(hold, numbers=change)
         return [look.noticed]
 
     async def _announce(self, look: Look) -> None:
@@ -176,7 +194,35 @@ class EndpointRound:
         await self._stores.ledger.append(entry)
         await self._stores.state.put_intent(self._endpoint_key, look.noticed)
 
+    async def _tell_of_rule(self, look: Look, decision: Decision | None) -> None:
+        """Keep which rule holds since when; a person hears of one to worry about, when it comes and when it goes."""
+        loops = look.intents[0]
+        rule, reason = (decision.rule, decision.reason) if decision else (loops.rule, loops.reason)
+        before = look.record.last_rule
+        if rule == before:
+            return
+        look.record = replace(look.record, last_rule=rule, last_reason=reason, last_rule_since=self._now)
+        if rule in WORRYING or before in WORRYING:
+            words = reason if rule in WORRYING else f"No longer {before}: {reason}"
+            log.warning("%s: %s", look.target.name, words)
+            await self._stores.ledger.append(notice_entry(rule, look.target, look.loop.name, words, self._now))
+
     # ---- the loops
+
+    def _adopt_pending(self, look: Look) -> None:
+        """Remember a decision that waits, where the round that took it could not (it was cut off, or overtaken)."""
+        desired = self._desired(look)
+        if desired is None or not is_pending(desired, self._action(look)):
+            return
+        if desired.plan_hash != look.record.recorded_plan:
+            look.record = self._with_change(look, desired)
+
+    def _with_change(self, look: Look, decision: Decision) -> TargetRecord:
+        return replace(
+            look.loop.after_change(look.record, decision),
+            recorded_plan=decision.plan_hash,
+            decisions=look.record.decisions + 1,
+        )
 
     def _consult(self, look: Look) -> Subject | None:
         """Let the loop look; the subject to arbitrate on, or None where nothing can be decided.
@@ -184,10 +230,11 @@ class EndpointRound:
         That is where the capacity is not known, and while our own change runs: Azure takes no second one before it
         ends, and by then there is a better decision than today's.
         """
-        action = _value(self._state.actions.get((look.key, "capacity")))
+        action = self._action(look)
         in_flight = action is not None and action.state in IN_FLIGHT
         if action is not None and in_flight:
             look.snapshot = replace(look.snapshot, ordered=action.to)
+        look.decided_on = look.record
         look.intents, look.record = look.loop.decide(look.snapshot, look.record, look.target, self._now)
         capacity = look.snapshot.capacity
         if not isinstance(capacity, Fresh):
@@ -202,30 +249,38 @@ class EndpointRound:
     async def _settle(self, look: Look, decision: Decision) -> Decision | None:
         """Record what changed; the desired state that stands afterwards."""
         desired_row = self._state.desired.get((look.key, "capacity"))
-        action = _value(self._state.actions.get((look.key, "capacity")))
-        pending = is_pending(_value(desired_row), action)
+        pending = is_pending(_value(desired_row), self._action(look))
         mode = self._mode(look)
         for alarm in decision.alarms:
             log.error("%s: %s", look.target.name, alarm)
-        if decision.changes:
-            planned = desired_row.value.plan_hash if desired_row and pending else ""
-            already = planned if mode == "enforce" else look.record.recorded_plan
-            if decision.plan_hash != already:
-                await self._record(look, decision, mode)
-                if mode == "enforce":
-                    await self._desire(decision, desired_row)
-                    return decision
-        elif self._withdraws(look, decision, action, pending=pending):
-            await self._desire(decision, desired_row)
-            return decision
-        return _value(desired_row)
+        if not decision.changes:
+            return (
+                await self._desire(look, decision, desired_row)
+                if self._withdraws(look, decision)
+                else self._desired(look)
+            )
+        planned = desired_row.value.plan_hash if desired_row and pending else ""
+        already = planned if mode == "enforce" else look.record.recorded_plan
+        if decision.plan_hash != already:
+            await self._record(look, decision, mode)
+            if mode == "enforce":
+                return await self._desire(look, decision, desired_row)
+        if mode != "enforce" and pending:  # nothing older may come back when the mode does
+            return await self._desire(look, replace(decision, to=decision.current, rule="only_observed"), desired_row)
+        return self._desired(look)
 
     def _order(self, look: Look, desired: Decision | None) -> None:
         """What waits may be sent only in enforce; what was sent is followed to its end in any mode."""
-        action = _value(self._state.actions.get((look.key, "capacity")))
-        in_flight = action is not None and action.state in IN_FLIGHT
+        action = self._action(look)
+        in_flight = action is not None and (action.state in IN_FLIGHT or (action.is_over and not action.recorded))
         if in_flight or (self._mode(look) == "enforce" and is_pending(desired, action)):
             self._done.orders.append(Order(endpoint_key=self._endpoint_key, target=look.key, dimension="capacity"))
+
+    def _desired(self, look: Look) -> Decision | None:
+        return _value(self._state.desired.get((look.key, "capacity")))
+
+    def _action(self, look: Look) -> Action | None:
+        return _value(self._state.actions.get((look.key, "capacity")))
 
     def _mode(self, look: Look) -> Mode:
         mode = look.loop.mode(self._policy, look.target)
@@ -234,7 +289,7 @@ class EndpointRound:
     async def _record(self, look: Look, decision: Decision, mode: Mode) -> None:
         mine = [intent for intent in self.intents if intent.target == look.key]
         entry = decision_entry(
-            decision, mine, look.snapshot, look.before, look.target, look.loop.name, mode, self._cause
+            decision, mine, look.snapshot, look.decided_on, look.target, look.loop.name, mode, self._cause
         )
         await self._stores.ledger.append(entry)
         log.info(
@@ -246,27 +301,43 @@ class EndpointRound:
             mode,
             decision.reason,
         )
-        look.record = replace(
-            look.loop.after_change(look.record, decision),
-            recorded_plan=decision.plan_hash,
-            decisions=look.record.decisions + 1,
-        )
+        look.record = self._with_change(look, decision)
         self._done.decided += 1
 
-    async def _desire(self, decision: Decision, row: Row[Decision] | None) -> None:
-        etag = row.etag if row else None
-        await self._stores.state.put_desired(self._endpoint_key, decision.target, "capacity", decision, etag)
+    async def _desire(self, look: Look, decision: Decision, row: Row[Decision] | None) -> Decision:
+        """Swap the desired state; the one that stands then. What is replaced unsent, or loses the swap, has its end."""
+        try:
+            etag = row.etag if row else None
+            await self._stores.state.put_desired(self._endpoint_key, decision.target, "capacity", decision, etag)
+        except Conflict:
+            winner = await self._stores.state.get_desired(self._endpoint_key, decision.target, "capacity")
+            if winner is None:
+                raise
+            await self._supersede(look, decision, winner.value)
+            return winner.value
+        if row is not None:
+            await self._supersede(look, row.value, decision)
+        return decision
 
-    def _withdraws(self, look: Look, decision: Decision, action: Action | None, *, pending: bool) -> bool:
+    async def _supersede(self, look: Look, old: Decision, new: Decision) -> None:
+        action = self._action(look)
+        had_its_own = action is not None and action.key == old.id
+        if old.changes and old.id != new.id and not had_its_own:
+            await self._stores.ledger.append(superseded_entry(old, new, look.target, self._now))
+
+    def _withdraws(self, look: Look, decision: Decision) -> bool:
         """Count a decision to leave things; whether it takes back an order that nobody has sent yet.
 
-        A loop that only hesitates (a cool-down, missing data) takes nothing back; a need that is gone does.
+        A loop that only hesitates (a cool-down, missing data) does not take back growth; a need that is gone does.
         """
         look.record = replace(look.record, holds=look.record.holds + 1)
         loop_hesitates = any(i.kind == "hold" and i.rule == decision.rule for i in look.intents)
         if not loop_hesitates:
             look.record = replace(look.record, recorded_plan="")
-        return pending and not loop_hesitates and (action is None or action.state not in IN_FLIGHT)
+        action, desired = self._action(look), self._desired(look)
+        if desired is None or not is_pending(desired, action) or (action is not None and action.state in IN_FLIGHT):
+            return False
+        return not loop_hesitates or desired.to < desired.current
 
     async def _save(self, look: Look) -> None:
         """Write the memory if it holds something new; holds are counted along with the next thing that is new."""
