@@ -1,5 +1,6 @@
 """HTTP for operators, with function keys: targets, ledger, explain, pause and resume, kill switch, evaluate, health."""
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from handlers.orders import start_orders
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.policy import Policy, Target
     from shared.records.chain import StoredEntry
     from shared.services import Services
 
 blueprint = df.Blueprint()
+log = logging.getLogger("watchkeeper")
 
 # Without `since`, the ledger is listed for this long back.
 LEDGER_WINDOW = timedelta(days=1)
@@ -29,7 +32,7 @@ async def admin_targets(req: func.HttpRequest) -> func.HttpResponse:
     """Every target of the policy with what is stored of it."""
     made = _services()
     policy = await made.policies.current()
-    return ok({"targets": [await _target(made, target) for target in policy.targets], "policy": _policy_view(made)})
+    return ok({"targets": await _targets(made, policy, policy.targets), "policy": _policy_view(made)})
 
 
 @blueprint.route(route="targets/{name}", methods=["GET"])
@@ -40,9 +43,11 @@ async def admin_target(req: func.HttpRequest) -> func.HttpResponse:
     from shared.loops.views import preview_view
 
     made = _services()
-    target = named_target(await made.policies.current(), req.route_params["name"])
+    policy = await made.policies.current()
+    target = named_target(policy, req.route_params["name"])
     look, decision = await made.engine.preview(target)
-    return ok({**await _target(made, target), "now": preview_view(look, decision)})
+    (shown,) = await _targets(made, policy, [target])
+    return ok({**shown, "now": preview_view(look, decision)})
 
 
 @blueprint.route(route="ledger", methods=["GET"])
@@ -102,11 +107,11 @@ async def admin_pause(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="resume", methods=["POST"])
 @answering
 async def admin_resume(req: func.HttpRequest) -> func.HttpResponse:
-    """End a pause: {scope, reason, by}. A scope that is not paused is no error."""
+    """End a pause: {scope, reason, by}. A scope that is not paused is no error, and recorded too."""
     made, body = _services(), body_of(req, "scope", "reason", "by")
     was = await made.stores.controls.clear_pause(body["scope"])
-    if was is not None:
-        await _note_control(made, f"resumed {body['scope']}", body)
+    note = "" if was is not None else ", which was not paused"
+    await _note_control(made, f"resumed {body['scope']}{note}", body)
     return ok({"scope": body["scope"], "was_paused": was is not None})
 
 
@@ -115,7 +120,7 @@ async def admin_resume(req: func.HttpRequest) -> func.HttpResponse:
 async def admin_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
     """PUT stops every act of a scope at once, DELETE allows it again: {scope, reason, by}. Decisions go on.
 
-    A scope that is not switched off is no error for DELETE.
+    A scope that is not switched off is no error for DELETE, and recorded too.
     """
     from shared.records.controls import KillSwitch
 
@@ -127,8 +132,8 @@ async def admin_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
         await _note_control(made, f"kill switch on for {body['scope']}", body)
         return ok({"scope": body["scope"], "kill_switch": "on"})
     was = await made.stores.controls.clear_kill(body["scope"])
-    if was is not None:
-        await _note_control(made, f"kill switch off for {body['scope']}", body)
+    note = "" if was is not None else ", where it was not on"
+    await _note_control(made, f"kill switch off for {body['scope']}{note}", body)
     return ok({"scope": body["scope"], "kill_switch": "off", "was_on": was is not None})
 
 
@@ -175,14 +180,22 @@ def _services() -> "Services":
     return services()
 
 
-async def _target(made: "Services", target: Any) -> dict[str, Any]:
-    from shared.loops.views import target_view
+async def _targets(made: "Services", policy: "Policy", targets: "Sequence[Target]") -> list[dict[str, Any]]:
+    """Views of the targets; one whose state cannot be read says so, and hides no other."""
+    from shared.loops.views import target_view, unread_target_view
 
-    policy = await made.policies.current()
     now = made.now()
     controls = await made.stores.controls.load(now)
-    state = await made.stores.state.load(target.deployment_id.endpoint_key, now)
-    return target_view(policy, target, policy.scaling_mode(target), controls, state)
+    loaded = await made.stores.state.load_many([target.deployment_id.endpoint_key for target in targets], now)
+    views = []
+    for target in targets:
+        key, mode = target.deployment_id.endpoint_key, policy.scaling_mode(target)
+        if key in loaded.failures:
+            log.error("the state of %s could not be read", key, exc_info=loaded.failures[key])
+            views.append(unread_target_view(target, mode, controls, loaded.failures[key]))
+        else:
+            views.append(target_view(policy, target, mode, controls, loaded.states[key]))
+    return views
 
 
 async def _outcomes(made: "Services", decision: "StoredEntry") -> "Sequence[StoredEntry]":
@@ -218,7 +231,12 @@ async def _known_scope(made: "Services", scope: str) -> None:
 async def _note_control(made: "Services", what: str, body: Any) -> None:
     from shared.loops.evidence import control_entry
 
-    await made.stores.ledger.append(control_entry(what, body["by"], body["reason"], made.now()))
+    try:
+        await made.stores.ledger.append(control_entry(what, body["by"], body["reason"], made.now()))
+    except Exception as error:  # a switch comes first and its record after: nothing may keep a person from stopping
+        log.exception("%s %s, but the ledger could not be written", body["by"], what)
+        detail = f"In effect, but not recorded ({what}: {error}). Repeat the request: that records it."
+        raise Problem(503, "unavailable", detail) from error
 
 
 def _limit(req: func.HttpRequest) -> int:

@@ -19,6 +19,25 @@ def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, 
     key = target.deployment_id.key
     record = state.targets.get(key)
     desired, action = _value(state.desired.get((key, "capacity"))), _value(state.actions.get((key, "capacity")))
+    return {
+        **_named(target, mode, controls),
+        "capacity": record.value.known_capacity if record else None,
+        "holds_counted": record.value.holds if record else 0,
+        "last_look": None if record is None else _last_look(record.value),
+        "order": _order_view(desired, action),
+        "last_action": None if action is None else to_plain(action),
+        "standing_intents": [to_plain(row.value) for row in state.intents if row.value.target == key],
+        "scaling": target.scaling.model_dump(mode="json"),
+        "policy": policy.version_hash,
+    }
+
+
+def unread_target_view(target: Target, mode: Mode, controls: Controls, error: Exception) -> Plain:
+    """A target of which what is stored could not be read, and why."""
+    return {**_named(target, mode, controls), "problem": f"What is stored of it could not be read: {error}"}
+
+
+def _named(target: Target, mode: Mode, controls: Controls) -> Plain:
     pause = controls.pause_for("scaling", target.name)
     return {
         "name": target.name,
@@ -28,14 +47,6 @@ def target_view(policy: Policy, target: Target, mode: Mode, controls: Controls, 
         "mode": mode,
         "paused": None if pause is None else pause_view(pause),
         "kill_switch": controls.kill_for("scaling", target.name) is not None,
-        "capacity": record.value.known_capacity if record else None,
-        "holds_counted": record.value.holds if record else 0,
-        "last_look": None if record is None else _last_look(record.value),
-        "order": _order_view(desired, action),
-        "last_action": None if action is None else to_plain(action),
-        "standing_intents": [to_plain(row.value) for row in state.intents if row.value.target == key],
-        "scaling": target.scaling.model_dump(mode="json"),
-        "policy": policy.version_hash,
     }
 
 
