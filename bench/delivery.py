@@ -26,8 +26,7 @@ from local.eventgrid import EventSubscription, ServiceBusQueue, Topic
 from local.host_process import HostProcess
 from local.workload import Arrivals
 from local.world import DEPLOYMENT, ENDPOINT, NAMESPACE, QUEUE, ROOT, SIGNALS_QUEUE, WORK_QUEUE, Shape, World
-from shared.domain import Order
-from shared.policy.models import INSTANCES_PER_DEPLOYMENT
+from shared.domain import INSTANCES_PER_DEPLOYMENT, Order
 
 MESSAGES_PER_INSTANCE: Final = 20
 PROBES_A_ROUND: Final = 3

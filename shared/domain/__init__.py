@@ -9,7 +9,7 @@ Standard library only: no SDK, no clock, no I/O.
 
 from shared.domain.actions import Action, ActionState, Order, Outcome, OutcomeKind
 from shared.domain.decisions import Decision, Overruled, plan_hash
-from shared.domain.ids import DeploymentId, InvalidResourceId, QueueId
+from shared.domain.ids import INSTANCES_PER_DEPLOYMENT, DeploymentId, InvalidResourceId, QueueId
 from shared.domain.intents import Dimension, Intent, IntentKind, Source
 from shared.domain.measurements import Fresh, Measurement, Missing, Stale, aged, is_fresh
 from shared.domain.modes import Mode, most_cautious
@@ -18,6 +18,7 @@ from shared.domain.snapshots import ScalingMemory, ScalingSnapshot
 from shared.domain.targets import TargetRecord
 
 __all__ = [
+    "INSTANCES_PER_DEPLOYMENT",
     "Action",
     "ActionState",
     "Decision",

@@ -7,6 +7,9 @@ to show and to send.
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+INSTANCES_PER_DEPLOYMENT = 50
+"""Azure ML's own limit of instances in one online deployment (facts: how-to-manage-quotas)."""
+
 
 class InvalidResourceId(ValueError):
     """A resource id that is not of the expected type; the message names the segment that is wrong."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from shared.domain import Fresh, Measurement, Missing
+from shared.domain import INSTANCES_PER_DEPLOYMENT, Fresh, Measurement, Missing
 from shared.estate import api
 from shared.estate.arm import Arm
 from shared.estate.cache import Cached
@@ -23,9 +23,6 @@ from shared.estate.failures import ArmFailure
 SOURCE = "azure ml usages"
 KEEP_USAGES_S = 60.0
 KEEP_SIZES_S = 86_400.0
-
-INSTANCES_PER_DEPLOYMENT = 50
-"""Azure ML's own limit, and so the headroom where no quota limits (facts: how-to-manage-quotas)."""
 
 _FAMILY_TYPE = "microsoft.machinelearningservices/vmfamily/usages"
 _TOTAL_TYPE = "microsoft.machinelearningservices/dedicatedcores/usages"

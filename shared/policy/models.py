@@ -15,11 +15,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from shared.domain import DeploymentId, Mode, QueueId, most_cautious
+from shared.domain import INSTANCES_PER_DEPLOYMENT, DeploymentId, Mode, QueueId, most_cautious
 from shared.policy.resource_ids import MalformedId, canonical_id, form_of
 
-INSTANCES_PER_DEPLOYMENT = 50
-"""Azure ML's limit of instances in one online deployment."""
 REFUSED_VALUE = "refused_value"
 """Type of the validation errors that carry their own `reason` and `remedy`."""
 

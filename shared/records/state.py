@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from shared.domain import Action, Decision, Dimension, Intent, IntentKind, Source, TargetRecord
+from shared.domain import Action, Decision, Dimension, Intent, TargetRecord
 from shared.records.codec import ACTION, DECISION, INTENT, TARGET_RECORD, Codec
 from shared.records.errors import Conflict, CorruptRow, SchemaTooNew
 from shared.records.keys import decode_key, encode_key, join_key, prefix_range, split_key
@@ -148,12 +148,6 @@ class StateStore:
         """Store the intent in the place of the same source's one of that kind, if any; its ETag."""
         row = join_key("intent", intent.target, intent.dimension, intent.source, intent.kind)
         return await self._table.put(_entity(endpoint_key, row, INTENT.encode(intent)))
-
-    async def delete_intent(
-        self, endpoint_key: str, target: str, dimension: Dimension, source: Source, kind: IntentKind
-    ) -> None:
-        """Withdraw an intent; harmless if there is none."""
-        await self._table.delete(_partition(endpoint_key), join_key("intent", target, dimension, source, kind))
 
     @property
     def _table(self) -> "Table":

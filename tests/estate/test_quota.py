@@ -10,11 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.cloud.faults import Fault
-from shared.domain import Fresh, Measurement, Missing
+from shared.domain import INSTANCES_PER_DEPLOYMENT, Fresh, Measurement, Missing
 from shared.estate import deployments
 from shared.estate.deployments import DeploymentView
 from shared.estate.quota import (
-    INSTANCES_PER_DEPLOYMENT,
     QuotaReader,
     Usage,
     Usages,

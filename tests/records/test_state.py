@@ -109,11 +109,6 @@ async def test_an_intent_takes_the_place_of_the_same_sources_one_of_that_kind(st
     values = [row.value.value for row in (await loaded(state)).intents]
     assert sorted(value for value in values if value is not None) == [1, 2, 5, 9]
 
-    await state.delete_intent(ENDPOINT, BLUE, "capacity", "scaling", "wish")
-    await state.delete_intent(ENDPOINT, BLUE, "capacity", "scaling", "wish")
-    values = [row.value.value for row in (await loaded(state)).intents]
-    assert sorted(value for value in values if value is not None) == [1, 2, 9]
-
 
 async def test_an_expired_intent_is_neither_seen_nor_kept(state: StateStore, tables: Tables) -> None:
     await state.put_intent(ENDPOINT, intent(expires_at=NOW))
