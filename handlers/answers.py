@@ -20,6 +20,9 @@ TITLES = {
     "unavailable": "Something that is needed cannot be reached",
 }
 
+# What a person writes goes into the ledger; what the ledger refuses must not take effect first.
+MAX_TEXT = 2000
+
 Answer = Callable[..., Awaitable[func.HttpResponse]]
 
 
@@ -76,7 +79,8 @@ def body_of(req: func.HttpRequest, *required: str) -> Mapping[str, Any]:
     """The JSON object in the request, with the required fields as texts that are not empty.
 
     Raises:
-        Problem: no body (chunked uploads arrive without one), not a JSON object, or fields are missing: all are named.
+        Problem: no body (chunked uploads arrive without one), not a JSON object, or fields are missing or
+            cannot be recorded: all are named.
     """
     raw = req.get_body()
     if not raw:
@@ -90,7 +94,15 @@ def body_of(req: func.HttpRequest, *required: str) -> Mapping[str, Any]:
     missing = [name for name in required if not isinstance(body.get(name), str) or not body[name].strip()]
     if missing:
         raise Problem(400, "invalid_request", f"Missing in the body (text, not empty): {', '.join(missing)}.")
+    if unusable := [name for name in required if not _can_be_recorded(body[name])]:
+        limit = f"at most {MAX_TEXT} characters of Unicode"
+        raise Problem(400, "invalid_request", f"Cannot be recorded, write {limit}: {', '.join(unusable)}.")
     return body
+
+
+def _can_be_recorded(text: str) -> bool:
+    halves = any("\ud800" <= character <= "\udfff" for character in text)  # half of a pair has no UTF-8
+    return len(text) <= MAX_TEXT and not halves
 
 
 def moment_of(text: str, name: str) -> datetime:

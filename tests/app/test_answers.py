@@ -5,7 +5,7 @@ import json
 import azure.functions as func
 import pytest
 
-from handlers.answers import Answer, Problem, answering, moment_of
+from handlers.answers import Answer, Problem, answering, body_of, moment_of
 from shared.loops.engine import UnknownName
 from shared.policy.problems import PolicyUnavailable
 from shared.records import CorruptRow, InvalidCursor, InvalidQuestion
@@ -45,6 +45,20 @@ async def test_every_failure_has_its_status_its_code_and_its_words(error: Except
     assert told.keys() == {"type", "title", "status", "detail", "code"}
     assert (told["status"], told["code"]) == (status, code)
     assert "words" in told["detail"]
+
+
+@pytest.mark.parametrize("reason", [chr(0xD800), "x" * 2001])
+def test_what_could_not_be_recorded_is_refused_before_it_takes_effect(reason: str) -> None:
+    body = json.dumps({"scope": "all", "reason": reason, "by": "ada"}).encode()
+    with pytest.raises(Problem, match=r"Cannot be recorded.*: reason") as raised:
+        body_of(func.HttpRequest("POST", "/api/resume", body=body), "scope", "reason", "by")
+    assert raised.value.status == 400
+
+
+def test_a_long_reason_in_any_script_can_be_recorded() -> None:
+    body = {"scope": "all", "reason": "\U0001f600" * 2000, "by": "ada"}
+    request = func.HttpRequest("POST", "/api/resume", body=json.dumps(body).encode())
+    assert body_of(request, "scope", "reason", "by") == body
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.records.errors import Conflict
-from tests.virtual.arena import ENDPOINT_KEY, Arena
+from tests.virtual.arena import ENDPOINT_KEY, Arena, policy_text
 from tests.virtual.conftest import VIRTUAL, OpenArena
 
 pytestmark = VIRTUAL
@@ -48,14 +48,20 @@ async def test_a_switch_that_could_not_be_recorded_is_recorded_by_its_repetition
 
 
 async def test_a_target_that_cannot_be_read_hides_no_other(open_arena: OpenArena) -> None:
-    async with open_arena() as arena:
+    other = (
+        policy_text().partition("targets:\n")[2].replace("chat", "other").replace("Endpoints/demo", "Endpoints/other")
+    )
+    other = other.replace("queues/work", "queues/signals")
+    async with open_arena(policy=policy_text() + other) as arena:
         await arena.evaluate()
-        (good,) = (await arena.call("GET", "targets", status=200))["targets"]
+        good, _ = (await arena.call("GET", "targets", status=200))["targets"]
         assert "problem" not in good
         table = arena.made.tables.table("WatchkeeperState")
         async for row in table.query("PartitionKey ge @first", {"first": ""}):
             await table.put(type(row)(partition=row.partition, row=row.row, columns={"value": "{"}))
-        (bad,) = (await arena.call("GET", "targets", status=200))["targets"]
+        bad, unharmed = (await arena.call("GET", "targets", status=200))["targets"]
+        assert (unharmed["name"], unharmed["last_look"]) == ("other", None)
+        assert "problem" not in unharmed
         assert (bad["name"], bad["mode"]) == ("chat", good["mode"])
         assert bad["problem"].startswith("What is stored of it could not be read: row ")
         assert ENDPOINT_KEY in bad["problem"]
