@@ -23,15 +23,13 @@ from datetime import datetime, timedelta
 
 from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
-from shared.changes.wording import outcome_words
 from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome, OutcomeKind
 from shared.estate.arm import Arm, ArmError, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
-from shared.records.chain import LedgerEntry
-from shared.records.codec import to_plain
 from shared.records.errors import Conflict
 from shared.records.ledger import Ledger
+from shared.records.outcomes import outcome_entry, outcome_words
 from shared.records.state import Row, StateStore
 
 log = logging.getLogger("watchkeeper")
@@ -273,7 +271,7 @@ class Actuator:
         action, outcome = row.value, row.value.outcome
         if outcome is not None:
             target = await self._target_name(action.target)
-            await self._ledger.append(_outcome_entry(order, outcome, action, target))
+            await self._ledger.append(outcome_entry(order.endpoint_key, target, outcome, action))
             (log.info if outcome.kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
         closed = replace(action, recorded=True)
         return Row(closed, await self._put(order, closed, row.etag))
@@ -304,19 +302,6 @@ class Actuator:
     async def _target_name(self, key: str) -> str:
         policy = await self._policies.current()
         return next((target.name for target in policy.targets if target.deployment_id.key == key), key)
-
-
-def _outcome_entry(order: Order, outcome: Outcome, action: Action, target: str) -> LedgerEntry:
-    return LedgerEntry(
-        id=f"{outcome.at:%Y%m%d}T-{outcome.kind}-of-{action.key}",
-        kind="outcome",
-        at=outcome.at,
-        endpoint_key=order.endpoint_key,
-        target=target,
-        loop="",
-        summary=outcome_words(outcome),
-        body={"outcome": to_plain(outcome), "action": to_plain(action)},
-    )
 
 
 def _etag(row: Row[Action] | None) -> str | None:

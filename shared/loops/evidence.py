@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.domain import Decision, Intent, Mode, ScalingSnapshot, TargetRecord
+from shared.domain import Decision, Intent, Mode, Outcome, ScalingSnapshot, TargetRecord
 from shared.policy import Target
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
+from shared.records.outcomes import outcome_entry
 
 
 def decision_entry(
@@ -45,16 +46,18 @@ def decision_entry(
 def superseded_entry(old: Decision, new: Decision, target: Target, now: datetime) -> LedgerEntry:
     """The end of a decision that was replaced before anything was done about it."""
     what = f"{new.current} -> {new.to} ({new.rule})" if new.changes else f"leave it at {new.current} ({new.rule})"
-    return LedgerEntry(
-        id=f"{now:%Y%m%d}T-superseded-of-{old.id}",
-        kind="outcome",
+    outcome = Outcome(
+        action_key=old.id,
+        target=old.target,
+        dimension=old.dimension,
+        kind="superseded",
+        code="newer_decision",
+        reason=f"Replaced before it was sent, by: {what}",
+        to=old.to,
+        observed=None,
         at=now,
-        endpoint_key=target.deployment_id.endpoint_key,
-        target=target.name,
-        loop="",
-        summary=f"Replaced before it was sent, by: {what}",
-        body={"replaced": to_plain(old), "by": to_plain(new)},
     )
+    return outcome_entry(target.deployment_id.endpoint_key, target.name, outcome, None)
 
 
 def notice_entry(subject: str, target: Target, loop: str, reason: str, now: datetime) -> LedgerEntry:

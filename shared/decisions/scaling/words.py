@@ -32,8 +32,8 @@ def azure_autoscale(setting: str) -> str:
 
 def autoscale_unknown(reason: str) -> str:
     return (
-        f"The Azure autoscale settings could not be read: {reason.rstrip('.')}. Nothing is changed, because another writer of the "
-        "same capacity cannot be ruled out."
+        f"The Azure autoscale settings could not be read: {reason.rstrip('.')}. Nothing is changed, because another "
+        "writer of the same capacity cannot be ruled out."
     )
 
 
