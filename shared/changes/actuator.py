@@ -90,7 +90,7 @@ class Actuator:
         except ArmUnreachable as error:
             return Step(False, UNREADABLE_WAIT_S, f"Azure did not answer a read: {error}")
         except ArmError as error:
-            in_flight = action is not None and action.value.state in ("sent", "accepted")
+            in_flight = action is not None and action.value.is_in_flight
             passes = error.status in PASSING_STATUSES or error.status >= 500
             if passes or (in_flight and error.status != 404):  # a strange read does not end what is running
                 wait_s = UNREADABLE_WAIT_S if error.retry_after_s is None else error.retry_after_s

@@ -58,6 +58,16 @@ class Action:
     setbacks: int = 0
 
     @property
+    def is_in_flight(self) -> bool:
+        """It may have taken effect, and is followed to its end."""
+        return self.state in ("sent", "accepted")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """In flight, or over and not in the ledger yet."""
+        return self.is_in_flight or (self.is_over and not self.recorded)
+
+    @property
     def is_over(self) -> bool:
         return self.state in ("succeeded", "failed", "refused", "superseded")
 

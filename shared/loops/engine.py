@@ -10,9 +10,9 @@ import importlib
 import logging
 import pkgutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import shared.loops
 from shared.domain import Decision, Order, ScalingSnapshot, Signal
@@ -26,6 +26,8 @@ log = logging.getLogger("watchkeeper")
 
 # Endpoints that are worked on at the same time: more would only queue at the tables.
 ENDPOINTS_AT_ONCE = 16
+# Reading all state is cheap, but not for every sweep.
+RECONCILE_EVERY = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -67,15 +69,30 @@ class Engine:
         self, *, policies: PolicyCache, loops: Sequence[Loop], stores: Stores, now: Callable[[], datetime]
     ) -> None:
         self._policies, self._loops, self._stores, self._now = policies, loops, stores, now
+        self._reconciled_at: datetime | None = None
 
     @property
     def loop_names(self) -> tuple[str, ...]:
         return tuple(loop.name for loop in self._loops)
 
     async def sweep(self) -> Evaluation:
-        """Look at every target, in bulk."""
+        """Look at every target, in bulk; now and then also at what no look follows any more."""
         policy = await self._policies.current()
-        return await self._evaluate(policy, {loop.name: policy.targets for loop in self._loops}, "sweep", closely=False)
+        watched = {loop.name: policy.targets for loop in self._loops}
+        result = await self._evaluate(policy, watched, "sweep", closely=False)
+        if self._reconciled_at is None or self._now() - self._reconciled_at >= RECONCILE_EVERY:
+            self._reconciled_at = self._now()
+            result.orders += await self._left_behind({order.target for order in result.orders})
+        return result
+
+    async def _left_behind(self, ordered: Collection[str]) -> list[Order]:
+        """Orders of unfinished actions whose target was set to off, or left the policy, while they were under way."""
+        return [
+            Order(endpoint_key=state.endpoint_key, target=target, dimension=dimension)
+            async for state in self._stores.state.load_all(self._now())
+            for (target, dimension), row in state.actions.items()
+            if row.value.is_unfinished and target not in ordered
+        ]
 
     async def wake(self, signal: Signal) -> Evaluation:
         """Look closely at the targets that a signal speaks of; none is no error."""

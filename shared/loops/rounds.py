@@ -34,8 +34,6 @@ from shared.safety.gates import allowed_mode
 
 log = logging.getLogger("watchkeeper")
 
-# An action in one of these states may have taken effect, and is followed to its end.
-IN_FLIGHT = ("sent", "accepted")
 # Rules that a person should hear of: the loop is blind, or cannot keep the promise whatever it does.
 WORRYING = (
     "depth_unknown",
@@ -159,7 +157,7 @@ class EndpointRound:
         row = self._state.targets.get(look.key)
         look.before = look.record = row.value if row else TargetRecord()
         action = self._action(look)
-        if not isinstance(capacity, Fresh) or (action is not None and action.state in IN_FLIGHT):
+        if not isinstance(capacity, Fresh) or (action is not None and action.is_in_flight):
             return []
         seen, known = int(capacity.value), expected_capacity(look.record, action)
         if known is not None and seen != known:
@@ -231,7 +229,7 @@ class EndpointRound:
         ends, and by then there is a better decision than today's.
         """
         action = self._action(look)
-        in_flight = action is not None and action.state in IN_FLIGHT
+        in_flight = action is not None and action.is_in_flight
         if action is not None and in_flight:
             look.snapshot = replace(look.snapshot, ordered=action.to)
         look.decided_on = look.record
@@ -272,8 +270,8 @@ class EndpointRound:
     def _order(self, look: Look, desired: Decision | None) -> None:
         """What waits may be sent only in enforce; what was sent is followed to its end in any mode."""
         action = self._action(look)
-        in_flight = action is not None and (action.state in IN_FLIGHT or (action.is_over and not action.recorded))
-        if in_flight or (self._mode(look) == "enforce" and is_pending(desired, action)):
+        unfinished = action is not None and action.is_unfinished
+        if unfinished or (self._mode(look) == "enforce" and is_pending(desired, action)):
             self._done.orders.append(Order(endpoint_key=self._endpoint_key, target=look.key, dimension="capacity"))
 
     def _desired(self, look: Look) -> Decision | None:
@@ -335,7 +333,7 @@ class EndpointRound:
         if not loop_hesitates:
             look.record = replace(look.record, recorded_plan="")
         action, desired = self._action(look), self._desired(look)
-        if desired is None or not is_pending(desired, action) or (action is not None and action.state in IN_FLIGHT):
+        if desired is None or not is_pending(desired, action) or (action is not None and action.is_in_flight):
             return False
         return not loop_hesitates or desired.to < desired.current
 

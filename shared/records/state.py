@@ -98,7 +98,7 @@ class StateStore:
         return LoadedStates(states, failures)
 
     async def load_all(self, now: datetime, *, page_rows: int | None = None) -> AsyncIterator[EndpointState]:
-        """Every endpoint in the order of keys, for operators: a page of rows in memory at a time, removing nothing.
+        """Every endpoint in the order of keys: a page of rows in memory at a time, removing nothing.
 
         Expired intents are left out.
         """

@@ -128,3 +128,15 @@ async def test_a_gate_that_shuts_while_the_act_still_reads_stops_it(open_arena: 
         assert arena.sent() == []
         ends = await arena.entries("outcome")
         assert "(kill_switch)" in ends[0].summary
+
+
+async def test_what_is_under_way_is_followed_to_its_end_though_the_target_is_off_now(open_arena: OpenArena) -> None:
+    """The orchestration died while storage was away, and the operator set the target to off."""
+    async with open_arena(shape=QUICK, policy=policy_text(min=3)) as arena:
+        await arena.evaluate()
+        assert len(arena.sent()) == 1
+        await arena.end_orchestrations()
+        arena.set_policy(policy_text("off", min=3))
+        await arena.pass_time(400)
+        assert [one.kind for one in await arena.outcomes()] == ["succeeded"]
+        assert len(arena.sent()) == 1
