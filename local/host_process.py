@@ -10,18 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 START_TIMEOUT_S = 60.0
-# Variables that would lead the app elsewhere than its settings say.
-_FOREIGN = (
-    "AZURE_",
-    "IDENTITY_",
-    "MSI_",
-    "HTTP_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "no_proxy",
-)
+# All that the app may take from here; everything else it knows from its settings. A setting of the surroundings (of
+# another host in this process, of a developer) would otherwise lead it elsewhere, or switch a function off.
+_INHERITED = ("HOME", "LANG", "LC_ALL", "LOCAL_HOST_LOG", "PATH", "PYTHONPATH", "TMPDIR")
 
 
 class HostFailed(RuntimeError):
@@ -55,7 +46,7 @@ class HostProcess:
         Raises:
             HostFailed: it ended, or was not ready in time.
         """
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
