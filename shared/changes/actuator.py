@@ -24,6 +24,7 @@ from datetime import datetime, timedelta
 from shared.changes import capacity
 from shared.changes.preconditions import ActRefused, NotNow, Preconditions
 from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome, OutcomeKind
+from shared.domain.provisioning import is_settled
 from shared.estate.arm import Arm, ArmError, ArmUnreachable
 from shared.estate.deployments import DeploymentView
 from shared.policy import PolicyCache, Target
@@ -47,8 +48,6 @@ PASSING_STATUSES = (401, 408, 429)
 # After a failure or a refusal by the estate nothing is tried for this long, twice as long after each further one in a
 # row, up to the longest; or for the cool-down if that is longer.
 BACKOFF_S, LONGEST_BACKOFF_S = 60.0, 900.0
-# Provisioning states in which no operation runs.
-SETTLED = ("succeeded", "failed", "canceled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +175,7 @@ class Actuator:
             arrived = replace(action, state="accepted", accepted_at=self._now())
             await self._put(order, arrived, row.etag)
             return Step(False, 0, "The request had arrived; following it")
-        if state not in SETTLED:
+        if not is_settled(state):
             # Perhaps another's, for which Azure refused ours with a 409 that we never saw.
             wait_s = self._next_look_s(action.sent_at)
             return Step(False, wait_s, "An operation runs, ours or another's; its end will tell")
@@ -206,7 +205,7 @@ class Actuator:
                 reason = f"The operation failed: {answer.code}: {answer.message}"
                 return await self._end(order, row, action, "failed", answer.code, reason, view.capacity, backs_off=True)
         view = await capacity.capture(self._arm, DeploymentId.parse(action.target), self._now())
-        if view.provisioning_state.lower() not in SETTLED:
+        if not is_settled(view.provisioning_state):
             return Step(False, self._next_look_s(action.accepted_at), f"The deployment is {view.provisioning_state}")
         difference = capacity.verify(view, action)
         if difference is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.changes import capacity
 from shared.domain import Decision, DeploymentId, Fresh
+from shared.domain.provisioning import is_settled
 from shared.estate.arm import Arm
 from shared.estate.deployments import DeploymentView
 from shared.policy import Policy, PolicyCache, Target
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # The act belongs to the loop that decides on this dimension.
 LOOP = "scaling"
-SETTLED = ("succeeded", "failed", "canceled")
 BUSY_WAIT_S = 15.0
 
 
@@ -69,7 +69,7 @@ class Preconditions:
             raise ActRefused("not_in_policy", "The policy names this deployment no more, so it is not touched.")
         self._still_timely(target, decision)
         view = await capacity.capture(self._arm, target.deployment_id, self._now())
-        if view.provisioning_state.lower() not in SETTLED:
+        if not is_settled(view.provisioning_state):
             raise NotNow(f"the deployment is {view.provisioning_state} by another operation", BUSY_WAIT_S)
         self._plan_fits(view, policy, target, decision)
         if view.capacity != decision.to:

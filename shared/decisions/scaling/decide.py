@@ -14,6 +14,7 @@ from shared.decisions.scaling import words
 from shared.decisions.scaling.load import Load, read_load
 from shared.decisions.scaling.sizing import drain_s, is_at_risk, needed, wait_after
 from shared.domain import Decision, Fresh, Intent, IntentKind, ScalingMemory, ScalingSnapshot, aged
+from shared.domain.provisioning import is_settled
 
 if TYPE_CHECKING:
     from shared.policy.models import Scaling
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 HELPED_SHARE = 0.25
 # So many completions must be overdue before none at all means that nothing is taken from the queue.
 OVERDUE_COMPLETIONS = 3
-
-# Provisioning states in which a change of capacity may be asked for; a failed update leaves the deployment usable.
-SETTLED = ("", "succeeded", "failed", "canceled")
 
 
 def decide(
@@ -91,7 +89,8 @@ def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
         return "autoscale_unknown", words.autoscale_unknown(snapshot.autoscale_unknown)
     if snapshot.scaled_by_cluster:
         return "scaled_by_cluster", words.SCALED_BY_CLUSTER
-    if snapshot.provisioning_state.lower() not in SETTLED and snapshot.ordered is None:
+    state = snapshot.provisioning_state  # "": not read, which the act will do
+    if state and not is_settled(state) and snapshot.ordered is None:
         return "deployment_busy", words.busy(snapshot.provisioning_state)
     return None
 
