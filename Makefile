@@ -2,8 +2,11 @@
 PYTHON := .venv/bin/python
 # How many tests run at once; the machines we know have two cores.
 JOBS ?= 2
+# Of `make torture`: how often the app is killed, and by which lot.
+KILLS ?= 300
+SEED ?= 1
 
-.PHONY: help setup demo test check lint types imports generated bench lock clean
+.PHONY: help setup demo test check lint types imports generated arbitration-docs torture bench bench-sweep bench-scaling histories lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,8 +36,27 @@ generated: ## write the generated pages and schemas, and fail if git sees a diff
 	@git diff --exit-code --stat -- docs/assumptions.md docs/policy.md infra/policies/policy.schema.json \
 	  || { echo "The files above are generated: commit them as they are now."; exit 1; }
 
+histories: setup ## record the golden histories of the orchestrations anew
+	@rm -f tests/histories/golden/*.json
+	@WATCHKEEPER_RECORD_HISTORIES=1 $(PYTHON) -m pytest tests/virtual/test_histories.py
+	@git status --short tests/histories/golden
+arbitration-docs: ## explore arbitration's small models and write docs/arbitration.md (half a minute)
+	@$(PYTHON) -m tests.decisions.explore
+
+torture: setup ## what takes too long for every run; a page that it changes is to be committed; SEED=1 KILLS=300
+	@$(PYTHON) -m tests.decisions.explore --large
+	@$(PYTHON) -m tests.virtual.kills --kills $(KILLS) --seed $(SEED) --log kills.log
+	@WATCHKEEPER_TORTURE=1 $(PYTHON) -m pytest -s --show-capture=no tests/virtual/test_storm.py tests/virtual/test_faults.py \
+	  tests/virtual/test_soak.py
+
 bench: setup ## print the figures of bench/ (see bench/README.md)
 	@$(PYTHON) -m bench.cold_start && $(PYTHON) -m bench.reaction
+
+bench-sweep: setup ## what a sweep costs as the estate grows (20 minutes); ARGS="--targets 1000"
+	@$(PYTHON) -m bench.sweep $(ARGS)
+
+bench-scaling: setup ## scaling against its peers and the limit, a plot a workload (hours); ARGS="--quick", ARGS="--results DATE"
+	@$(PYTHON) -m bench.scaling --plots bench/scaling/plots $(ARGS)
 
 lock: setup ## pin again what pyproject.toml asks for (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-header pyproject.toml -o requirements.txt

@@ -1,10 +1,30 @@
 """The front door: makes the app and registers the blueprints, nothing else."""
 
+from importlib import import_module
+
 import azure.durable_functions as df
 import azure.functions as func
 
-from handlers import actuation, admin, intake, sweep
+FAMILIES = (
+    "actuation",
+    "admin",
+    "admin_approvals",
+    "admin_breakers",
+    "admin_dead_letters",
+    "admin_exemptions",
+    "admin_ledger",
+    "admin_notices",
+    "admin_policy",
+    "admin_secrets",
+    "admin_signals",
+    "admin_state",
+    "admin_whatif",
+    "intake",
+    "people",
+    "sweep",
+    "upkeep",
+)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
-for family in (actuation, admin, intake, sweep):
-    app.register_functions(family.blueprint)
+for family in FAMILIES:
+    app.register_functions(import_module(f"handlers.{family}").blueprint)

@@ -2,7 +2,7 @@
 
 1. Signal delivered -> PATCH accepted, in real time: the app's own share (`bench/delivery.py`).
 2. Surge -> PATCH, in virtual time with Azure's documented delays, beside KEDA and the Kubernetes HPA on the same
-   timeline (`bench/surge.py`, `bench/peers.py`).
+   timeline (`bench/surge.py`, `bench/scaling/peers/keda.py`).
 """
 
 import argparse
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.delivery import MOST_RUNS, NoReaction, Reaction, measure
-from bench.peers import STABILISATION_DOWN_S, SYNC_PERIOD_S
+from bench.scaling.peers.hpa import STABILISATION_DOWN_S, SYNC_PERIOD_S
+from bench.scaling.peers.keda import DEFAULT_MESSAGE_COUNT
 from bench.surge import SERVICE_S, SUFFICIENT, Figures, KedaWithHpa, Scaler, Scenario, Watchkeeper, play, policy_of
 from local.azurite import AzuriteError
 from local.host_process import HostFailed
@@ -32,7 +33,6 @@ SCENARIOS = (
     Scenario(cold_start_s=30, promise_s=120, surge_s=1200, after_s=3600),
 )
 METRIC_DELAYS_S = (60, 180)
-KEDA_DEFAULT = 5
 # Of what an instance completes within the promise: the one number that KEDA's user has to choose.
 PROMISE_SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 
@@ -106,7 +106,7 @@ def contenders(scenario: Scenario) -> Iterator[Contender]:
     name = f"Watchkeeper, shrinks in {STABILISATION_DOWN_S} s"
     yield Contender(name, "Azure ML", True, _watchkeeper(_quick_to_shrink(scenario), METRIC_DELAYS_S[0]))
     served_in_time = scenario.promise_s / SERVICE_S
-    targets = [KEDA_DEFAULT, *(round(share * served_in_time) for share in PROMISE_SHARES)]
+    targets = [DEFAULT_MESSAGE_COUNT, *(round(share * served_in_time) for share in PROMISE_SHARES)]
     for deployment, one_operation in (("Azure ML", True), ("Kubernetes", False)):
         for target in targets:
             yield Contender(f"KEDA + HPA, messageCount {target}", deployment, one_operation, _keda(target))

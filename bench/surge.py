@@ -2,7 +2,7 @@
 
 One step is a second; messages are whole and each has its own service time; an instance serves one at a time, and only
 once its cold start is over. Depth, rates and metrics are consequences of that. The scaling decision is the app's own,
-unchanged, on snapshots as the estate reader would make them; the peers are those of `bench/peers.py`.
+unchanged, on snapshots as the estate reader would make them; the peer is `bench/scaling/peers/keda.py`, one lane of it.
 """
 
 import heapq
@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from bench.peers import SYNC_PERIOD_S, Activation, Hpa, ScaledObject
+import numpy as np
+
+from bench.scaling.peers import keda
+from bench.scaling.peers.base import Bounds, looked_at
+from bench.scaling.peers.hpa import SYNC_PERIOD_S
 from shared.decisions import scaling
 from shared.decisions.arbitration import Subject, fold
 from shared.domain import Fresh, Intent, Measurement, Missing, ScalingMemory, ScalingSnapshot
@@ -74,6 +78,10 @@ class Site:
     @property
     def ready(self) -> int:
         return sum(at <= self.now_s for at in self._ready_at)
+
+    @property
+    def in_service(self) -> int:
+        return len(self._serving)
 
     @property
     def depth(self) -> int:
@@ -212,25 +220,22 @@ class Watchkeeper:
 
 
 class KedaWithHpa:
-    """Both parts of the peer on one Service Bus queue, with their own periods; `phase_s` is when they tick."""
+    """The peer on one Service Bus queue, looking every 15 s as the HPA does; `phase_s` is when."""
 
     def __init__(self, message_count: int, phase_s: int) -> None:
-        self._rules = ScaledObject(message_count=message_count, min_replicas=MIN_INSTANCES, max_replicas=MAX_INSTANCES)
-        self._activation = Activation(self._rules)
-        self._hpa = Hpa(float(message_count), self._rules.min_replicas, self._rules.max_replicas)
-        self._phase_s = phase_s
+        bounds = Bounds(tick_s=SYNC_PERIOD_S, min=MIN_INSTANCES, max=MAX_INSTANCES)
+        self._rule, self._phase_s = keda.KedaWithHpa(bounds, [message_count]), phase_s
 
     def look(self, site: Site) -> None:
-        since_s = site.now_s - self._phase_s
-        if since_s % self._rules.polling_interval_s == 0:
-            self._scale(site, self._activation.poll(site.now_s, site.depth, site.capacity))
-        if since_s % SYNC_PERIOD_S == 0:
-            self._scale(site, self._hpa.sync(site.now_s, site.depth, site.capacity))
-
-    def _scale(self, site: Site, to: int) -> None:
-        before = site.capacity
-        if site.scale(to):
-            self._hpa.applied(site.now_s, before, to)
+        if (site.now_s - self._phase_s) % SYNC_PERIOD_S == 0:
+            seen = looked_at(
+                site.now_s,
+                depth=np.array([float(site.depth)]),
+                capacity=np.array([site.capacity]),
+                ready=np.array([site.ready]),
+                in_service=np.array([float(site.in_service)]),
+            )
+            site.scale(int(self._rule.wanted(seen)[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,9 +53,11 @@ async def actuation_step(order: dict) -> dict:  # type: ignore[type-arg]  # the 
 def _actuator() -> "Actuator":
     from shared.changes.actuator import Actuator
     from shared.changes.preconditions import Preconditions
+    from shared.safety.belts import Belts
     from shared.services import services
 
     made = services()
+    belts = Belts(made.stores.gates, made.door)
     preconditions = Preconditions(
         arm=made.arm,
         quota=made.reader.quota,
@@ -63,13 +65,18 @@ def _actuator() -> "Actuator":
         state=made.stores.state,
         controls=made.stores.controls,
         policies=made.policies,
+        approvals=made.stores.approvals,
+        gates=made.stores.gates,
+        belts=belts,
         now=made.now,
     )
     return Actuator(
         arm=made.arm,
         preconditions=preconditions,
         state=made.stores.state,
-        ledger=made.stores.ledger,
+        door=made.stores.door,
         policies=made.policies,
+        approvals=made.stores.approvals,
+        belts=belts,
         now=made.now,
     )

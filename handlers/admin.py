@@ -2,19 +2,30 @@
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from handlers.answers import Problem, answering, body_of, expiry_of, moment_of, ok
+from handlers.answers import (
+    Problem,
+    answering,
+    answering_to,
+    body_of,
+    expiry_of,
+    limit_of,
+    ok,
+    page_of,
+    window_of,
+    word_of,
+)
+from handlers.controls import known_scope, note_control
 from handlers.orders import start_orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.policy import Policy, Target
-    from shared.records.chain import StoredEntry
     from shared.services import Services
 
 blueprint = df.Blueprint()
@@ -22,53 +33,72 @@ log = logging.getLogger("watchkeeper")
 
 # Without `since`, the ledger is listed for this long back.
 LEDGER_WINDOW = timedelta(days=1)
-OUTCOME_WINDOW = timedelta(days=7)
-LEDGER_KINDS = ("decision", "outcome", "notice", "control")
 
 
 @blueprint.route(route="targets", methods=["GET"])
-@answering
+@answering_to("project", "mode", "limit", "cursor", words=lambda: {"mode": _modes()})
 async def admin_targets(req: func.HttpRequest) -> func.HttpResponse:
-    """Every target of the policy with what is stored of it."""
+    """Targets of the policy by name, with what is stored of each; filters: project, mode; pages: limit, cursor."""
     made = _services()
     policy = await made.policies.current()
-    return ok({"targets": await _targets(made, policy, policy.targets), "policy": _policy_view(made)})
+    project, mode = req.params.get("project"), word_of(req, "mode")
+    wanted = {
+        target.name: target
+        for target in policy.targets
+        if project in (None, target.project) and mode in (None, policy.scaling_mode(target))
+    }
+    page, next_cursor = page_of(req, wanted)
+    shown = await _targets(made, policy, page)
+    return ok({"targets": shown, "next_cursor": next_cursor, "policy": _policy_view(made)})
 
 
 @blueprint.route(route="targets/{name}", methods=["GET"])
 @answering
 async def admin_target(req: func.HttpRequest) -> func.HttpResponse:
-    """One target, and what would be decided on it now, with the numbers; changes nothing."""
+    """One target, what would be decided on it now, with the numbers, and how each gate stands; changes nothing."""
     from shared.loops.engine import named_target
-    from shared.loops.views import preview_view
+    from shared.loops.views import gates_view, preview_view
 
     made = _services()
     policy = await made.policies.current()
     target = named_target(policy, req.route_params["name"])
-    look, decision = await made.engine.preview(target)
+    preview = await made.engine.preview(target)
     (shown,) = await _targets(made, policy, [target])
-    return ok({**shown, "now": preview_view(look, decision)})
+    now = preview_view(preview.look, preview.decision)
+    return ok({**shown, "now": now, "gates": gates_view(preview.gates)})
+
+
+@blueprint.route(route="targets/{name}/readiness", methods=["GET"])
+@answering
+async def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
+    """Whether one target is ready for `enforce`, with the confidence, the reasons and what to do, from what its
+    decisions of the last 15 days would have come to; changes nothing.
+    """
+    from shared.loops.engine import named_target
+    from shared.loops.readiness import readiness_of
+
+    made = _services()
+    policy = await made.policies.current()
+    target = named_target(policy, req.route_params["name"])
+    preview = await made.engine.preview(target)
+    return ok(await readiness_of(made.stores, target, policy.scaling_mode(target), preview, made.now()))
 
 
 @blueprint.route(route="ledger", methods=["GET"])
-@answering
+@answering_to("since", "until", "target", "loop", "kind", "limit", "cursor", words=lambda: {"kind": _entry_kinds()})
 async def admin_ledger(req: func.HttpRequest) -> func.HttpResponse:
     """Entries, newest first; filters: since, until, target, loop, kind; pages: limit, cursor."""
     from shared.loops.views import entry_view
 
     made = _services()
-    until = moment_of(req.params["until"], "until") if "until" in req.params else made.now() + timedelta(seconds=1)
-    since = moment_of(req.params["since"], "since") if "since" in req.params else until - LEDGER_WINDOW
-    kind = req.params.get("kind")
-    if kind is not None and kind not in LEDGER_KINDS:
-        raise Problem(400, "invalid_request", f"kind is {kind!r}; possible: {', '.join(LEDGER_KINDS)}.")
+    since, until = window_of(req, made.now(), LEDGER_WINDOW)
     page = await made.stores.ledger.query(
         since,
         until,
         target=req.params.get("target"),
         loop=req.params.get("loop"),
-        kind=kind,
-        limit=_limit(req),
+        kind=word_of(req, "kind"),
+        limit=limit_of(req),
         cursor=req.params.get("cursor"),
     )
     return ok({"entries": [entry_view(entry) for entry in page.entries], "next_cursor": page.next_cursor})
@@ -77,30 +107,33 @@ async def admin_ledger(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="explain/{id}", methods=["GET"])
 @answering
 async def admin_explain(req: func.HttpRequest) -> func.HttpResponse:
-    """One ledger entry in full, with a sentence for the person on call and the outcomes of a decision."""
-    from shared.loops.views import explanation
+    """One ledger entry of any kind in full: a sentence for the person on call, and all entries that belong to it."""
+    from shared.loops.explaining import belongings
+    from shared.loops.explanations import explanation
 
     made = _services()
     entry_id = req.route_params["id"]
     entry = await made.stores.ledger.get(entry_id)
     if entry is None:
         raise Problem(404, "not_found", f"The ledger has no entry {entry_id!r}; GET /api/ledger lists them.")
-    return ok(explanation(entry, await _outcomes(made, entry) if entry.kind == "decision" else ()))
+    return ok(explanation(entry, await belongings(made.stores, entry, made.now())))
 
 
 @blueprint.route(route="pause", methods=["POST"])
 @answering
 async def admin_pause(req: func.HttpRequest) -> func.HttpResponse:
-    """Hold what is there: {scope: all | loop:NAME | target:NAME, reason, by, expires_at | for_s}."""
+    """Hold what is there: {scope: all | loop: project: workspace: target:NAME, reason, by, expires_at | for_s}."""
     from shared.loops.views import pause_view
     from shared.records.controls import Pause
 
-    made, body = _services(), body_of(req, "scope", "reason", "by")
-    await _known_scope(made, body["scope"])
+    made = _services()
     now = made.now()
+    checks = (lambda fields: expiry_of(fields, now),)
+    body = body_of(req, "scope", "reason", "by", optional=("expires_at", "for_s"), checks=checks)
+    await known_scope(made, body["scope"])
     pause = Pause(scope=body["scope"], reason=body["reason"], by=body["by"], at=now, expires_at=expiry_of(body, now))
     await made.stores.controls.put_pause(pause)
-    await _note_control(made, f"paused {pause.scope}", body)
+    await note_control(made, f"paused {pause.scope}", body)
     return ok({"pause": pause_view(pause)}, 201)
 
 
@@ -110,8 +143,10 @@ async def admin_resume(req: func.HttpRequest) -> func.HttpResponse:
     """End a pause: {scope, reason, by}. A scope that is not paused is no error, and recorded too."""
     made, body = _services(), body_of(req, "scope", "reason", "by")
     was = await made.stores.controls.clear_pause(body["scope"])
+    if was is None:  # what was paused may have left the policy since; what was not is perhaps mistyped
+        await known_scope(made, body["scope"])
     note = "" if was is not None else ", which was not paused"
-    await _note_control(made, f"resumed {body['scope']}{note}", body)
+    await note_control(made, f"resumed {body['scope']}{note}", body)
     return ok({"scope": body["scope"], "was_paused": was is not None})
 
 
@@ -126,14 +161,16 @@ async def admin_kill_switch(req: func.HttpRequest) -> func.HttpResponse:
 
     made, body = _services(), body_of(req, "scope", "reason", "by")
     if req.method == "PUT":
-        await _known_scope(made, body["scope"])
+        await known_scope(made, body["scope"])
         switch = KillSwitch(scope=body["scope"], reason=body["reason"], by=body["by"], at=made.now())
         await made.stores.controls.put_kill(switch)
-        await _note_control(made, f"kill switch on for {body['scope']}", body)
+        await note_control(made, f"kill switch on for {body['scope']}", body, "warning")
         return ok({"scope": body["scope"], "kill_switch": "on"})
     was = await made.stores.controls.clear_kill(body["scope"])
+    if was is None:
+        await known_scope(made, body["scope"])
     note = "" if was is not None else ", where it was not on"
-    await _note_control(made, f"kill switch off for {body['scope']}{note}", body)
+    await note_control(made, f"kill switch off for {body['scope']}{note}", body)
     return ok({"scope": body["scope"], "kill_switch": "off", "was_on": was is not None})
 
 
@@ -198,49 +235,18 @@ async def _targets(made: "Services", policy: "Policy", targets: "Sequence[Target
     return views
 
 
-async def _outcomes(made: "Services", decision: "StoredEntry") -> "Sequence[StoredEntry]":
-    """What came of a decision: looked for from its own time on, a week at a time, because most end within the hour."""
-    since, end = decision.at, made.now() + timedelta(seconds=1)
-    while since < end:
-        until = min(since + OUTCOME_WINDOW, end)
-        page = await made.stores.ledger.query(
-            since, until, endpoint_key=decision.endpoint_key, kind="outcome", limit=500
-        )
-        if found := [outcome for outcome in page.entries if outcome.id.endswith(f"-of-{decision.id}")]:
-            return found
-        since = until
-    return ()
-
-
 def _policy_view(made: "Services") -> dict[str, Any]:
     refused = made.policies.refused
     return {"refused": None if refused is None else str(refused)}
 
 
-async def _known_scope(made: "Services", scope: str) -> None:
-    """A scope must name a target of the policy or a loop: a typing error would otherwise stop nothing, silently."""
-    from shared.loops.engine import named_target
+def _modes() -> tuple[str, ...]:
+    from shared.domain import Mode
 
-    kind, _, name = scope.partition(":")
-    if kind == "target":
-        named_target(await made.policies.current(), name)
-    if kind == "loop" and name not in made.engine.loop_names:
-        raise Problem(404, "not_found", f"No loop is named {name!r}; there are: {', '.join(made.engine.loop_names)}.")
+    return get_args(Mode)
 
 
-async def _note_control(made: "Services", what: str, body: Any) -> None:
-    from shared.loops.evidence import control_entry
+def _entry_kinds() -> tuple[str, ...]:
+    from shared.records.chain import EntryKind
 
-    try:
-        await made.stores.ledger.append(control_entry(what, body["by"], body["reason"], made.now()))
-    except Exception as error:  # a switch comes first and its record after: nothing may keep a person from stopping
-        log.exception("%s %s, but the ledger could not be written", body["by"], what)
-        detail = f"In effect, but not recorded ({what}: {error}). Repeat the request: that records it."
-        raise Problem(503, "unavailable", detail) from error
-
-
-def _limit(req: func.HttpRequest) -> int:
-    text = req.params.get("limit", "50")
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 500:
-        raise Problem(400, "invalid_request", f"limit is {text!r}; write a number from 1 to 500.")
-    return int(text)
+    return get_args(EntryKind)

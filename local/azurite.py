@@ -12,12 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from local.leftovers import temporary_folder
 
 # The account and key that Microsoft publishes for the emulator: no secret.
 _ACCOUNT = "devstoreaccount1"
@@ -121,7 +122,7 @@ class Azurite:
         await asyncio.to_thread(self.stop)
 
     def _temporary_folder(self) -> Path:
-        self._temporary = Path(tempfile.mkdtemp(prefix="azurite-"))
+        self._temporary = temporary_folder("azurite")
         return self._temporary
 
     def _read_output(self, process: subprocess.Popen[str]) -> None:

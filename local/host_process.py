@@ -22,13 +22,13 @@ class HostFailed(RuntimeError):
 class HostProcess:
     """`python -m local.host` over one folder, journal and key file: what outlives a kill is there at the next start."""
 
-    def __init__(self, app_dir: Path, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, app_dir: Path, folder: Path, settings: Mapping[str, str], port: int = 0) -> None:
         self._app_dir, self._folder, self._settings = app_dir, folder, settings
         self.log_file = folder / "host.log"
         self.key = secrets.token_urlsafe(24)
         self.event_grid_key = secrets.token_urlsafe(24)
         self.url = ""
-        self._port = 0
+        self._port = port
         self._process: asyncio.subprocess.Process | None = None
         folder.mkdir(parents=True, exist_ok=True)
         keys = {"master": self.key, "system": {"eventgrid_extension": self.event_grid_key}}

@@ -6,8 +6,8 @@ Signs in as the developer does (`az login`) or as the managed identity, needs th
 makes no change. Prints each assumption that reading can settle (those of the register with a `probe`), what it is here,
 and what that means if it is not the default. Exit code 0 if all were settled, 1 if not.
 
-Requests: GET of the first queue and of its namespace's list; one metrics batch; Resource Graph queries; GET of a
-deployment, and of the usages and vmSizes of its region.
+Requests: GET of the queues until one is empty, and of the list of the first one's namespace; two metrics batches;
+Resource Graph queries; GET of a deployment, and of the usages and vmSizes of its region.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from shared.estate.arm import Arm
 from shared.estate.deployments import DeploymentView
 from shared.estate.failures import ArmFailure
 from shared.estate.identity import make_credential
-from shared.estate.metrics import Metrics
+from shared.estate.metrics import ACTIVE, MOST_ACTIVE, Metrics, newest_complete
 from shared.estate.queues import QueueReader, carries_counts
 from shared.estate.quota import QuotaReader, dedicated_family_key
 
@@ -72,6 +72,7 @@ class Probe:
             "servicebus.list_carries_counts": self._list_carries_counts,
             "servicebus.queue_location": self._queue_location,
             "monitor.delay_s": self._monitor_delay,
+            "monitor.idle_queue_series": self._idle_queue_series,
             "graph.lists_deployments": self._graph_lists_deployments,
             "quota.family_names_join": self._family_names_join,
         }
@@ -108,7 +109,7 @@ class Probe:
 
     async def _monitor_delay(self) -> tuple[str, str]:
         queue = self._first_queue()
-        region = (await QueueReader(self._arm, self._now).read(queue)).region or (await self._any_deployment()).region
+        _, region = await self._depth_and_region(queue)
         newest = (await self._metrics.queue_rates({queue: region}))[queue.key].arrivals_per_s
         if isinstance(newest, Missing):
             raise Unsettled(f"{newest.reason}; send some messages to {queue.queue!r} for five minutes and try again")
@@ -119,6 +120,27 @@ class Probe:
             if age_s < value + 60:
                 return str(value), because
         raise Unsettled(f"{because}, later than any value of the register; send messages for a while and try again")
+
+    async def _idle_queue_series(self) -> tuple[str, str]:
+        self._first_queue()
+        for queue in self._queues:
+            depth, region = await self._depth_and_region(queue)
+            if depth:
+                continue
+            answer = (await self._metrics.query(MOST_ACTIVE, {queue.namespace_id: region}))[queue.namespace_id.lower()]
+            if isinstance(answer, str):
+                raise Unsettled(answer)
+            own = [
+                point
+                for point in answer.get(ACTIVE, ())
+                if point.dimensions.get("entityname", "").lower() == queue.queue.lower()
+            ]
+            newest = newest_complete(own, self._now())
+            if not newest:
+                return "absent", f"{queue.queue!r} is empty and has no {ACTIVE}"
+            if not any(point.value for point in newest):
+                return "zero", f"{queue.queue!r} is empty and its {ACTIVE} are 0"
+        raise Unsettled("no queue that was named has been empty for some minutes; name an idle one with --queue")
 
     async def _graph_lists_deployments(self) -> tuple[str, str]:
         listed = await deployments.list_by_graph(self._arm, [self._subscription], self._now())
@@ -147,6 +169,10 @@ class Probe:
             raise Unsettled("no queue was named; name one with --queue")
         return self._queues[0]
 
+    async def _depth_and_region(self, queue: QueueId) -> tuple[int, str]:
+        counts = await QueueReader(self._arm, self._now).read(queue)
+        return counts.active, counts.region or (await self._any_deployment()).region
+
     async def _any_deployment(self) -> DeploymentView:
         for named in self._named:
             return await deployments.read(self._arm, named, self._now())
@@ -173,7 +199,9 @@ async def run(subscription: str, queues: Sequence[QueueId], named: Sequence[Depl
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m shared.probe", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--subscription", required=True, metavar="ID")
-    parser.add_argument("--queue", action="append", default=[], metavar="ARM_ID", help="a queue that has traffic")
+    parser.add_argument(
+        "--queue", action="append", default=[], metavar="ARM_ID", help="a queue that has traffic; and one that is idle"
+    )
     parser.add_argument("--deployment", action="append", default=[], metavar="ARM_ID")
     given = parser.parse_args(arguments)
     try:

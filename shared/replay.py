@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from pydantic import JsonValue, ValidationError
 
-from shared.decisions.arbitration import Subject, fold
+from shared.decisions.arbitration import Subject, arbitrate
 from shared.domain import Decision, Fresh, Intent, ScalingSnapshot, TargetRecord
 from shared.loops.base import Loop
 from shared.loops.engine import discover_loops
@@ -22,6 +22,7 @@ from shared.policy import Target
 from shared.records.chain import LINK, LedgerEntry, hash_text
 from shared.records.codec import canonical_json, from_plain, to_plain
 from shared.records.errors import CorruptRow, SchemaTooNew
+from shared.records.exported import lines_of
 
 if TYPE_CHECKING:
     from shared.estate.reader import EstateReader
@@ -93,7 +94,8 @@ def _decide(recorded: Decision, snapshot: ScalingSnapshot, record: TargetRecord,
     subject = Subject(
         current=int(snapshot.capacity.value), policy_version=recorded.policy_version, decisions=record.decisions
     )
-    return fold(recorded.target, recorded.dimension, subject, intents, recorded.at)
+    endpoint = recorded.target.rsplit("/deployments/", 1)[0]
+    return arbitrate({recorded.target: subject}, intents, recorded.at, endpoint)[recorded.target]
 
 
 def _intent_differences(recorded: Sequence[Intent], again: Sequence[Intent]) -> Iterator[str]:
@@ -152,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _replay_file(file: Path) -> int:
     decisions = failures = 0
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         print(f"{file}: cannot be read: {error}")
         return 1

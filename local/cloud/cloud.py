@@ -3,6 +3,7 @@
 import random
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -14,15 +15,21 @@ from local.cloud.estate import Estate, Instance
 from local.cloud.faults import Faults
 from local.cloud.front_door import FrontDoor
 from local.cloud.identity import ManagedIdentity
+from local.cloud.inbox import Inbox
 from local.cloud.lifecycle import Held, Lifecycle
 from local.cloud.listeners import Listeners, trust_in_this_process
 from local.cloud.metrics import MetricStore
+from local.cloud.providers.activity_log import ActivityLog
 from local.cloud.providers.autoscale import Autoscale
+from local.cloud.providers.communication import Communication
+from local.cloud.providers.event_topic import EventTopics, Publish
+from local.cloud.providers.key_vault import KeyVault
 from local.cloud.providers.machine_learning import MachineLearning
 from local.cloud.providers.monitor import Monitor
 from local.cloud.providers.resource_graph import ResourceGraph
 from local.cloud.providers.scoring import Scoring, ScoringHandler
 from local.cloud.providers.service_bus import ServiceBus
+from local.cloud.providers.webhooks import Webhooks
 from local.cloud.queues import QueueBoard, QueueSource
 from local.cloud.request_log import RequestLog, RequestRecord
 from local.cloud.rights import Rights
@@ -71,6 +78,8 @@ class Cloud:
         self.faults = Faults()
         self.requests = RequestLog()
         self.refused_hosts: list[str] = []
+        self.inbox = Inbox()
+        self._topics = EventTopics()
         self.identity = ManagedIdentity(secrets.token_hex(16), user_assigned_identities, lifetime_s=token_lifetime_s)
         self.lifecycle = Lifecycle(estate, clock, self.assumptions)
         self.queues = QueueBoard(clock, self.assumptions)
@@ -87,7 +96,7 @@ class Cloud:
         self._activity = Activity(clock)
         self.registry = Registry(self._routes())
         self.front_door = self._front_door()
-        self._listeners = Listeners(self.refused_hosts.append)
+        self._listeners = Listeners(self.refused_hosts.append, self._resolves)
         self._environment: dict[str, str] = {}
         self._control_url = ""
 
@@ -101,6 +110,7 @@ class Cloud:
             switches=self.assumptions,
             faults=self.faults,
             log=self.requests,
+            inbox=self.inbox,
             front_door=self.front_door,
             expire_tokens=self.identity.expire_tokens,
         )
@@ -154,6 +164,10 @@ class Cloud:
         self._sampler.watch(source)
         self.queues.attach(source)
 
+    def attach_topic(self, host: str, publish: Publish) -> None:
+        """Let a custom topic be reached by publishers with a token, as `https://{host}/api/events`."""
+        self._topics.attach(host, publish)
+
     def serve(self, endpoint_id: str, handler: ScoringHandler | None, held: Held) -> None:
         """Let a workload play the instances of an endpoint.
 
@@ -165,6 +179,11 @@ class Cloud:
         if handler is not None:
             self._scoring.register(endpoint, handler)
         self.lifecycle.holds(endpoint, held)
+
+    def report(self, resource_id: str, metric: str, value: float, at: datetime, dimensions: Mapping[str, str]) -> None:
+        """Take a metric that a workload measured of an endpoint or deployment, if Azure would have it."""
+        if self._sampler.is_reported(resource_id):
+            self.metrics.add(resource_id, metric, value, at, dimensions)
 
     def instances(self, deployment_id: str) -> Sequence[Instance]:
         """The instances of a deployment that are not gone."""
@@ -191,6 +210,14 @@ class Cloud:
             activity=self._activity,
         )
 
+    def _resolves(self, host: str) -> bool:
+        """Whether a host name of Azure has an address."""
+        if host.endswith(".vault.azure.net"):
+            return self.assumptions["vault.deleted_address"] == "answers_404" or self.estate.resolves(host)
+        if host.endswith(".eventgrid.azure.net"):
+            return self.assumptions["eventgrid.deleted_topic"] == "answers_404" or self._topics.has(host)
+        return True
+
     def _routes(self) -> list[Route]:
         """Every provider's routes: a new provider is one more line here."""
         graph_quota = GraphQuota(self._sizes)
@@ -199,7 +226,12 @@ class Cloud:
             ServiceBus(self.estate, self.queues, self.assumptions),
             Autoscale(self.estate),
             ResourceGraph(self.estate, self.assumptions, self._rights, graph_quota, self.clock, self._dice),
+            ActivityLog(self.requests, self.assumptions, self.clock),
+            KeyVault(self.estate, self.clock, self._sizes, self.assumptions),
             Monitor(self.estate, self.metrics, self.assumptions, self.clock),
+            Communication(self.clock, self.inbox, self.assumptions),
+            Webhooks(self.clock, self.inbox, self.assumptions),
+            self._topics,
             self._scoring,
         )
         return [route for provider in providers for route in provider.routes()] + [self._identity_route()]

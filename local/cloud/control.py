@@ -15,6 +15,7 @@ from local.cloud.arm_errors import ArmError
 from local.cloud.estate import Deployment, Estate
 from local.cloud.faults import Faults
 from local.cloud.front_door import FrontDoor
+from local.cloud.inbox import Inbox
 from local.cloud.lifecycle import Lifecycle
 from local.cloud.operations import Outcome
 from local.cloud.request_log import RequestLog, RequestRecord
@@ -34,6 +35,7 @@ class Control:
     switches: Switches
     faults: Faults
     log: RequestLog
+    inbox: Inbox
     front_door: FrontDoor
     expire_tokens: Callable[[], None]
 
@@ -42,6 +44,7 @@ class Control:
         application.add_routes(
             [
                 web.get("/requests", self.requests),
+                web.get("/inbox", self.show_inbox),
                 web.get("/faults", self.list_faults),
                 web.post("/faults", self.add_fault),
                 web.delete("/faults", self.clear_faults),
@@ -54,6 +57,10 @@ class Control:
                 web.post("/estate/outcome", self.set_outcome),
                 web.post("/estate/release", self.release_operation),
                 web.post("/identity/expire", self.expire_all_tokens),
+                web.post("/vaults/set", self.set_secret),
+                web.post("/vaults/change", self.change_secret),
+                web.post("/vaults/delete", self.delete_secret),
+                web.post("/vaults/recover", self.recover_secret),
             ]
         )
         return application
@@ -63,6 +70,10 @@ class Control:
         query = request.query
         found = [record.as_json() for record in self.log if _selected(record, query)]
         return web.json_response({"next": self.log.next_number, "dropped": self.log.dropped, "value": found})
+
+    async def show_inbox(self, _request: web.Request) -> web.Response:
+        """Mails and webhooks, the oldest first."""
+        return web.json_response({"value": [received.as_json() for received in self.inbox]})
 
     async def list_faults(self, _request: web.Request) -> web.Response:
         return web.json_response(self.faults.as_json())
@@ -119,6 +130,36 @@ class Control:
         self.lifecycle.release(self.estate.deployment((await _object(request))["id"]))
         return web.Response(status=204)
 
+    async def set_secret(self, request: web.Request) -> web.Response:
+        """A new version: {"vault", "name", "value", "enabled", "not_before", "expires_on"}; answers its id."""
+        asked = await _object(request)
+        with self.estate.lock:
+            vault, name, value = self.estate.vault(asked.pop("vault")), asked.pop("name"), asked.pop("value")
+            version = vault.set(name, value, self.front_door.clock.now(), **_moments(asked))
+        return web.json_response({"version": version.id}, status=201)
+
+    async def change_secret(self, request: web.Request) -> web.Response:
+        """Attributes of a version, the newest if none is named: {"vault", "name", "version", "enabled", ...}"""
+        asked = await _object(request)
+        with self.estate.lock:
+            vault, name, version = self.estate.vault(asked.pop("vault")), asked.pop("name"), asked.pop("version", "")
+            vault.change(name, version, self.front_door.clock.now(), **_moments(asked))
+        return web.Response(status=204)
+
+    async def delete_secret(self, request: web.Request) -> web.Response:
+        """{"vault", "name"}"""
+        asked = await _object(request)
+        with self.estate.lock:
+            self.estate.vault(asked["vault"]).delete(asked["name"])
+        return web.Response(status=204)
+
+    async def recover_secret(self, request: web.Request) -> web.Response:
+        """{"vault", "name"}"""
+        asked = await _object(request)
+        with self.estate.lock:
+            self.estate.vault(asked["vault"]).recover(asked["name"])
+        return web.Response(status=204)
+
     async def expire_all_tokens(self, _request: web.Request) -> web.Response:
         self.expire_tokens()
         return web.Response(status=204)
@@ -142,6 +183,12 @@ async def _object(request: web.Request) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("a JSON object is expected")
     return document
+
+
+def _moments(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes with their times parsed."""
+    times = ("not_before", "expires_on")
+    return {key: datetime.fromisoformat(value) if key in times and value else value for key, value in asked.items()}
 
 
 def _selected(record: RequestRecord, query: Mapping[str, str]) -> bool:

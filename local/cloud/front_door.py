@@ -125,11 +125,7 @@ class FrontDoor:
         route = self.registry.find(call)
         check_api_version(route, call)
         if call.principal is NOBODY and route.audiences:
-            call.principal = self.identity.authenticate(call, route.audiences)
-            if route.arm_throttled:
-                subscription = call.params.get("subscription", "tenant")
-                headers |= self.throttle.admit(subscription, call.principal.object_id, call.method, self.clock.now())
-            self._authorise(route, call)
+            headers |= self._admit(route, call)
         if inspect.iscoroutinefunction(route.handler):
             # The workload, which serves it on its own time, counts itself.
             return encoded(await self.activity.uncounted(route.handler(call)))
@@ -138,6 +134,19 @@ class FrontDoor:
             assert isinstance(reply, Reply)
             # Within the lock, because the reply may hold a document of the estate itself.
             return encoded(reply)
+
+    def _admit(self, route: Route, call: Call) -> dict[str, str]:
+        """Who calls, whether it is too often, and whether they may; the headers that say how much is left."""
+        left: dict[str, str] = {}
+        try:
+            call.principal = self.identity.authenticate(call, route.audiences)
+            if route.arm_throttled:
+                subscription = call.params.get("subscription", "tenant")
+                left = self.throttle.admit(subscription, call.principal.object_id, call.method, self.clock.now())
+            self._authorise(route, call)
+        except ArmError as error:
+            raise (route.refusal(call, error) if route.refusal else error) from error
+        return left
 
     def _authorise(self, route: Route, call: Call) -> None:
         if route.action and not self.rights.allow(route.action, data=route.data):

@@ -1,33 +1,35 @@
 """The sockets of the local Azure: TLS behind a CONNECT proxy, and plain HTTP, on free ports of 127.0.0.1."""
 
+import shutil
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from aiohttp import connector, web
 
 from local.cloud.proxy import ConnectProxy, issue_certificates
+from local.leftovers import temporary_folder
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 class Listeners:
-    """Opens sockets and closes all of them. `on_refused` hears of hosts that are not Azure's."""
+    """Opens sockets and closes all of them. `on_refused` and `resolves` are those of `ConnectProxy`."""
 
-    def __init__(self, on_refused: Callable[[str], None]) -> None:
+    def __init__(self, on_refused: Callable[[str], None], resolves: Callable[[str], bool]) -> None:
         self._on_refused = on_refused
+        self._resolves = resolves
         self._runners: list[web.AppRunner] = []
         self._proxy: ConnectProxy | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     async def azure(self, handler: Handler, regions: Iterable[str]) -> tuple[str, Path]:
         """Serve all Azure hosts; returns the proxy's URL and the file of the certificate authority."""
-        self._folder = tempfile.TemporaryDirectory(prefix="local-azure-")
-        ca_file = Path(self._folder.name) / "ca.pem"
+        self._folder = temporary_folder("local-azure")
+        ca_file = self._folder / "ca.pem"
         port = await self._listen(_catch_all(handler), issue_certificates(regions, ca_file))
-        self._proxy = ConnectProxy(port, self._on_refused)
+        self._proxy = ConnectProxy(port, self._on_refused, self._resolves)
         return f"http://127.0.0.1:{await self._proxy.start()}", ca_file
 
     async def plain(self, handler: Handler) -> str:
@@ -44,7 +46,8 @@ class Listeners:
             await runner.cleanup()
         self._runners.clear()
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     async def _listen(self, application: web.Application, context: ssl.SSLContext | None = None) -> int:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

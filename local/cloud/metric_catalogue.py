@@ -47,6 +47,10 @@ CATALOGUE: dict[str, dict[str, MetricDefinition]] = {
         MetricDefinition("GpuUtilizationPercentage", "Percent", SPREAD, ("instanceId",)),
         MetricDefinition("GpuMemoryUtilizationPercentage", "Percent", SPREAD, ("instanceId",)),
         MetricDefinition("RequestsPerMinute", "Count", ("Average",), ("envoy_response_code",)),
+        MetricDefinition("RequestLatency_P50", "Milliseconds", ("Average",)),
+        MetricDefinition("RequestLatency_P90", "Milliseconds", ("Average",)),
+        MetricDefinition("RequestLatency_P95", "Milliseconds", ("Average",)),
+        MetricDefinition("RequestLatency_P99", "Milliseconds", ("Average",)),
     ),
     SERVICE_BUS: _named(
         *(

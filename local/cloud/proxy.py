@@ -13,15 +13,23 @@ from pathlib import Path
 
 import trustme
 
-AZURE_HOSTS = (".azure.com",)
+AZURE_HOSTS = (".azure.com", ".vault.azure.net", ".eventgrid.azure.net")
+OTHER_HOSTS = ("hooks.slack.com", "hooks.example.com")
+"""Of others, to whom Watchkeeper tells things."""
 CHUNK_BYTES = 65_536
 
 
 def issue_certificates(regions: Iterable[str], ca_file: Path) -> ssl.SSLContext:
     """A TLS context for the hosts of the local Azure; the authority that vouches for it is written to `ca_file`."""
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    hosts = ["management.azure.com", "*.metrics.monitor.azure.com"]
-    hosts += [f"*.{region}.inference.ml.azure.com" for region in sorted(set(regions))]
+    hosts = ["management.azure.com", "*.metrics.monitor.azure.com", "*.vault.azure.net", *OTHER_HOSTS]
+    hosts += ["*.communication.azure.com", "*.europe.communication.azure.com"]
+    for region in sorted(set(regions)):
+        hosts += [
+            f"*.{region}.inference.ml.azure.com",
+            f"*.{region}-1.eventgrid.azure.net",
+            f"*.{region}.logic.azure.com",
+        ]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*hosts, key_type=trustme.KeyType.ECDSA).configure_cert(context)
     authority.cert_pem.write_to_path(str(ca_file))
@@ -31,11 +39,13 @@ def issue_certificates(regions: Iterable[str], ca_file: Path) -> ssl.SSLContext:
 class ConnectProxy:
     """Splices `CONNECT host:443` to one local port; TLS ends in the server behind it.
 
-    `on_refused(host)` hears of every host that is not Azure's.
+    `on_refused(host)` hears of every host that is not Azure's. A host of Azure's for which `resolves` is false is
+    answered as one that has no address (a vault that does not exist, or is soft-deleted).
     """
 
-    def __init__(self, target_port: int, on_refused: Callable[[str], None]) -> None:
+    def __init__(self, target_port: int, on_refused: Callable[[str], None], resolves: Callable[[str], bool]) -> None:
         self._target_port = target_port
+        self._resolves = resolves
         self._on_refused = on_refused
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -57,9 +67,13 @@ class ConnectProxy:
         # Either side may hang up at any time: the other one is then closed.
         with contextlib.suppress(OSError), self._closing(writer):
             host = await self._target(reader)
-            if host is None or not host.endswith(AZURE_HOSTS):
+            if host is None or not host.endswith((*AZURE_HOSTS, *OTHER_HOSTS)):
                 self._on_refused(host or "(not a CONNECT request)")
                 writer.write(b"HTTP/1.1 403 Not a host of the local Azure\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+                return
+            if not self._resolves(host):
+                writer.write(b"HTTP/1.1 502 No such host\r\nContent-Length: 0\r\n\r\n")
                 await writer.drain()
                 return
             upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target_port)

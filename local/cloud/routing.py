@@ -78,6 +78,7 @@ def encoded(reply: Reply) -> Reply:
 
 
 Handler = Callable[[Call], Reply | Awaitable[Reply]]
+Refusal = Callable[[Call, ArmError], ArmError]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class Route:
         audiences: accepted token audiences; empty if no token is asked for.
         arm_throttled: draws on Resource Manager's buckets.
         data: `action` is a data action.
+        refusal: another plane's form of our 401s and 403s; None: Resource Manager's.
         source: where the route is documented.
     """
 
@@ -105,6 +107,7 @@ class Route:
     audiences: tuple[str, ...] = ARM_AUDIENCES
     arm_throttled: bool = True
     data: bool = False
+    refusal: Refusal | None = None
 
     def matcher(self) -> re.Pattern[str]:
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.template))

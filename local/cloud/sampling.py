@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from local.clock import Alarm, Clock
-from local.cloud.estate import Estate, Namespace
+from local.cloud.estate import Deployment, Estate, Namespace
 from local.cloud.metric_catalogue import CATALOGUE, SERVICE_BUS
 from local.cloud.metrics import MetricStore
 from local.cloud.queues import QueueBoard, QueueSource
@@ -27,8 +27,8 @@ STATE_NAMES: dict[str, dict[State, str]] = {
 
 
 class Sampler:
-    """Feeds the metric store, in the ways that the assumptions monitor.idle_totals, .capacity_states and
-    .capacity_counts say.
+    """Feeds the metric store, in the ways that the assumptions monitor.idle_totals, .idle_queue_series,
+    .capacity_states, .capacity_counts and kubernetes.metrics say.
     """
 
     def __init__(
@@ -66,6 +66,12 @@ class Sampler:
             if self._alarm is not None:
                 self._alarm.cancel()
 
+    def is_reported(self, resource_id: str) -> bool:
+        """Whether Azure Monitor has metrics of it."""
+        found = self._estate.get(resource_id)
+        on_kubernetes = isinstance(found, Deployment) and not found.managed
+        return not on_kubernetes or self._switches["kubernetes.metrics"] == "as_managed"
+
     def _tick(self) -> None:
         now = self._clock.now()
         with self._estate.lock:
@@ -80,6 +86,8 @@ class Sampler:
         """One value for each state: how many instances are in it; or 1 for each instance."""
         per_instance = self._switches["monitor.capacity_counts"] == "per_instance"
         for deployment in self._estate.deployments():
+            if not self.is_reported(deployment.id):
+                continue
             for state, name in STATE_NAMES[self._switches["monitor.capacity_states"]].items():
                 instances = deployment.in_state(state)
                 if per_instance:
@@ -99,6 +107,8 @@ class Sampler:
                     "DeadletteredMessages": counts.dead_letter,
                     "ScheduledMessages": counts.scheduled,
                 }
+                if self._switches["monitor.idle_queue_series"] == "absent":
+                    states = {metric: number for metric, number in states.items() if number}
                 if self._switches["monitor.idle_totals"] == "zero":
                     states |= dict.fromkeys(TOTALS, 0)
                 for metric, value in states.items():

@@ -1,4 +1,4 @@
-"""The assumptions of `shared/assumptions.py` as live switches: read at each use, so a test can turn them any time."""
+"""The assumptions of `shared/assumptions/` as live switches: read at each use, so a test can turn them any time."""
 
 from collections.abc import Mapping
 

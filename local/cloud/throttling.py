@@ -16,7 +16,8 @@ class BucketSizes:
     """Sizes of the buckets. Source: request-limits-and-throttling (2024 on), facts/arm.md section 4, facts/limits.md.
 
     A bucket is per subscription, principal and region; the caller of the local Azure sits in one region. The global
-    bucket is per subscription, `global_factor` times as large.
+    bucket is per subscription, `global_factor` times as large. A vault answers `vault_reads` requests for secrets in
+    `vault_window_s` (Key Vault service limits).
     """
 
     reads: float = 250
@@ -26,6 +27,8 @@ class BucketSizes:
     global_factor: float = 15
     graph_queries: int = 15
     graph_window_s: float = 5
+    vault_reads: int = 4000
+    vault_window_s: float = 10
 
 
 class TokenBucket:

@@ -6,6 +6,7 @@ import contextlib
 import random
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -16,8 +17,9 @@ import aiohttp
 
 from local.azurite import Azurite, AzuriteError
 from local.clock import RealClock
+from local.demo.story import PEOPLE, Story
 from local.demo.timeline import HEADER, Timeline
-from local.demo.verdict import checks
+from local.demo.verdict import checks, story_checks
 from local.host_process import HostFailed, HostProcess
 from local.workload import Arrivals, ArrivalsError, Surge
 from local.world import ROOT, Shape, World
@@ -49,7 +51,7 @@ def _arrivals(arguments: argparse.Namespace) -> Arrivals:
 
 
 @contextlib.asynccontextmanager
-async def _running(folder: Path) -> AsyncIterator[tuple[World, HostProcess]]:
+async def _running(folder: Path, policy: Path) -> AsyncIterator[tuple[World, HostProcess]]:
     """Azurite, the local Azure and the app, each told when it is up; all gone afterwards."""
     started = time.monotonic()
 
@@ -62,36 +64,60 @@ async def _running(folder: Path) -> AsyncIterator[tuple[World, HostProcess]]:
         world = World(RealClock(), Shape())
         await world.start()
         tell("the local Azure answers under its real host names: Resource Manager, Azure ML, Monitor, Service Bus ...")
-        host = HostProcess(ROOT, folder / "host", world.app_settings(azurite.connection_string, POLICY))
+        port = _free_port()
+        settings = world.app_settings(
+            azurite.connection_string, policy, WATCHKEEPER_PUBLIC_URL=f"http://127.0.0.1:{port}"
+        )
+        host = HostProcess(ROOT, folder / "host", settings, port)
         try:
             await host.start()
             tell(f"function_app.py runs on the local host at {host.url}")
+            print(f"           while it plays: curl -H 'x-functions-key: {host.key}' {host.url}/api/state", flush=True)
             yield world, host
         finally:
             await host.stop()
             await world.stop()
 
 
-async def _watch(world: World, host: HostProcess, arrivals: Arrivals, http: aiohttp.ClientSession) -> Timeline:
-    """Play the arrivals and look on until capacity has come back, or for too long."""
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _watch(
+    world: World, host: HostProcess, arrivals: Arrivals, http: aiohttp.ClientSession, policy: Path | None
+) -> tuple[Timeline, Story | None]:
+    """Play the arrivals, with the story in `policy`'s file if there is one, until capacity has come back, or for too
+    long.
+    """
     player = world.play(arrivals)
     timeline = Timeline(world, player, http, host.url)
+    story = Story(world, host, timeline, policy) if policy else None
+    telling = asyncio.create_task(story.run()) if story else None
     print(f"\nPlaying {len(arrivals.times_s)} messages over {arrivals.duration_s:.0f} s.\n\n{HEADER}")
     until = arrivals.duration_s + CALM_AFTER_S
     while timeline.elapsed_s < until:
         await timeline.tick()
         over = timeline.elapsed_s > arrivals.duration_s and player.sent == len(arrivals.times_s)
-        if over and world.depth() == 0 and world.instances() == (LEAST_INSTANCES, 0):
+        told = telling is None or telling.done()
+        if over and told and world.depth() == 0 and world.instances() == (LEAST_INSTANCES, 0):
             break
     for _ in range(3):  # the last outcome is written a moment after the instances are there
         await timeline.tick()
-    return timeline
+    if telling is not None:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        if not telling.cancelled() and (error := telling.exception()) is not None:
+            print(f"  The story did not go on: {error}")
+    return timeline, story
 
 
-def _report(timeline: Timeline) -> bool:
+async def _report(timeline: Timeline, story: Story | None) -> bool:
     print("\nWhat was promised:")
     kept = True
-    for check in checks(timeline, LEAST_INSTANCES):
+    told = [check async for check in story_checks(timeline, story)] if story else []
+    for check in [*checks(timeline, LEAST_INSTANCES), *told]:
         kept = kept and check.kept
         print(f"  {'yes' if check.kept else 'NO ':3}  {check.promise}: {check.seen}")
     print("\nWhat the ledger recorded:")
@@ -120,16 +146,19 @@ async def _stay(world: World, host: HostProcess) -> None:
 async def _run(arguments: argparse.Namespace) -> int:
     arrivals = _arrivals(arguments)
     folder = Path(tempfile.mkdtemp(prefix="watchkeeper-demo-"))
+    policy = folder / "policy.yaml"
+    sections = "" if arguments.trace else PEOPLE
+    policy.write_text(POLICY.read_text(encoding="utf-8") + sections, encoding="utf-8")
     stop = asyncio.current_task()
     assert stop is not None
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.cancel)
     try:
         async with (
-            _running(folder) as (world, host),
+            _running(folder, policy) as (world, host),
             aiohttp.ClientSession(headers={"x-functions-key": host.key}) as http,
         ):
-            kept = _report(await _watch(world, host, arrivals, http))
+            kept = await _report(*await _watch(world, host, arrivals, http, None if arguments.trace else policy))
             if not arguments.once:
                 await _stay(world, host)
             return 0 if kept else 1

@@ -12,7 +12,8 @@ from local.world import World
 
 EVERY_S = 2.0
 HEADER = "  time   queue                       in/s   out/s  instances        drained in"
-MARKS = {"decision": "▶", "outcome": "✔", "notice": "!", "control": "·"}
+MARKS = {"decision": "▶", "outcome": "✔", "approval": "?", "notice": "!", "control": "·"}
+# Signals come by the hundred: their number is shown, not each of them.
 BAR_CELLS = 20
 # The bar is full at this depth, or at the deepest so far.
 BAR_FULL = 100
@@ -60,11 +61,25 @@ class Timeline:
         )
 
     async def _new_entries(self) -> list[Mapping[str, Any]]:
+        found = [entry for kind in MARKS for entry in await self._ledger(kind)]
+        new = [entry for entry in sorted(found, key=lambda entry: entry["at"]) if entry["id"] not in self.entries]
+        self.entries.update((entry["id"], entry) for entry in new)
+        return new
+
+    async def signals(self) -> int:
+        """How many distinct signals the ledger has."""
+        return len(await self._ledger("signal"))
+
+    async def quarantined(self) -> int:
+        """How many payloads wait in the quarantine."""
+        async with self.http.get(f"{self.base_url}/api/quarantine") as answer:
+            return len((await answer.json())["entries"])
+
+    async def _ledger(self, kind: str) -> list[Mapping[str, Any]]:
         try:
-            async with self.http.get(f"{self.base_url}/api/ledger", params={"limit": "100"}) as answer:
+            async with self.http.get(f"{self.base_url}/api/ledger", params={"limit": "500", "kind": kind}) as answer:
                 body = await answer.json(content_type=None)
         except aiohttp.ClientError:
             return []  # the host may be away for a moment; the next line catches up
-        new = [entry for entry in reversed(body.get("entries", [])) if entry["id"] not in self.entries]
-        self.entries.update((entry["id"], entry) for entry in new)
-        return new
+        entries: list[Mapping[str, Any]] = body.get("entries", [])
+        return entries

@@ -1,9 +1,10 @@
 """Whether what was promised happened: read off the ledger, the simulated Azure and the queue, not off the decisions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local.demo.story import DISTINCT_SIGNALS, DUPLICATES, Story
 from local.demo.timeline import Timeline
 from local.world import WORK_QUEUE
 
@@ -36,12 +37,34 @@ def checks(timeline: Timeline, least_instances: int) -> Iterator[Check]:
         "capacity comes back",
         f"{ready} ready, {pending} starting; the policy's minimum is {least_instances}",
     )
-    accepted = [record for record in world.cloud.mutations() if record.accepted]
+    accepted = [record for record in world.cloud.mutations() if record.accepted and "/deployments/" in record.path]
     verified = [entry for entry in outcomes if "(verified)" in entry["summary"]]
     yield Check(
-        len(decisions) == len(outcomes) == len(verified) == len(accepted),
-        "each decision is one accepted change, read back",
-        f"{len(decisions)} decisions, {len(accepted)} accepted requests, {len(verified)} outcomes verified",
+        len(decisions) == len(outcomes) and len(verified) == len(accepted),
+        "each decision has one end, each accepted change was read back",
+        f"{len(decisions)} decisions, {len(outcomes)} outcomes; {len(accepted)} changes, {len(verified)} verified",
+    )
+
+
+async def story_checks(timeline: Timeline, story: Story) -> AsyncIterator[Check]:
+    """The promises of the story: what the app wrote down of it, and what Azure saw."""
+    approvals = [entry["summary"] for entry in _of(timeline, "approval")]
+    yield Check(
+        "approval" in story.chapters and sum("used" in words or "carried out" in words for words in approvals) >= 1,
+        "growth waited for a person, and the approved plan ran once",
+        f"{len(approvals)} entries about approvals",
+    )
+    yield Check("host killed" in story.chapters, "a killed host comes back and ends what it began", "as above")
+    recorded, malformed = await timeline.signals(), await timeline.quarantined()
+    yield Check(
+        (recorded, malformed) == (DISTINCT_SIGNALS, 1),
+        "each distinct signal is recorded once, what cannot be read is kept",
+        f"{DISTINCT_SIGNALS + DUPLICATES} delivered, {recorded} recorded, {malformed} in the quarantine",
+    )
+    yield Check(
+        story.frozen_refusals >= 1 and story.patches_while_frozen == 0,
+        "nothing is changed in a freeze window",
+        f"{story.frozen_refusals} refused, {story.patches_while_frozen} made",
     )
 
 

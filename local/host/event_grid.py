@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -17,9 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class EventGridWebhook:
-    """Answers handshakes and runs the functions of delivered events."""
+    """Answers handshakes and runs the functions of delivered events.
 
-    def __init__(self, runtime: Runtime, keys: Keys) -> None:
+    `takes_cloud_events`: the assumption host.cloud_events, asked each time.
+    """
+
+    def __init__(self, runtime: Runtime, keys: Keys, takes_cloud_events: Callable[[], bool] = lambda: True) -> None:
+        self._takes_cloud_events = takes_cloud_events
         self._runtime = runtime
         self._authorize = authorizer(keys, "system", EVENT_GRID_KEY)
 
@@ -36,7 +41,7 @@ class EventGridWebhook:
         function = self._runtime.functions.get(name)
         if function is None or function.kind != "eventGridTrigger" or function.disabled:
             return web.Response(status=404, text=f"cannot find function: '{name}'")
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" and self._takes_cloud_events():
             return _allow_origin(request)
         if request.method != "POST":
             return web.Response(status=404)
@@ -53,6 +58,8 @@ class EventGridWebhook:
         except ValueError as error:
             log.error("Event Grid delivery to '%s' is malformed: %s", function.name, error)
             return web.Response(status=500)
+        if not self._takes_cloud_events() and any("specversion" in event for event in events):
+            return web.Response(status=400)
         if kind == "subscriptionvalidation":
             return _validation(events)
         return web.Response(status=202 if await self._deliver(function, events) else 500)

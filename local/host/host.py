@@ -58,6 +58,8 @@ class Host:
     ) -> None:
         self.keys = keys or Keys()
         self.killed_activity: Literal["fails", "redelivered"] = "fails"
+        self.cloud_events: Literal["taken", "refused"] = "taken"
+        self.purge_by_filter: Literal["whole", "in_parts"] = "whole"
         self.client: Any = None
         self.problems: list[FunctionProblem] = []
         self._app_dir = app_dir.resolve()
@@ -93,6 +95,11 @@ class Host:
     async def stop(self) -> None:
         """Take nothing new, let what runs finish, within ten real seconds; functions get no signal."""
         await self._open.aclose()
+
+    def kill_worker(self) -> None:
+        """The process in which the functions run dies, as by kill -9, and another takes its place at once."""
+        if self._runtime is not None:
+            self._runtime.kill_worker()
 
     def busy(self) -> bool:
         """True while something runs that does not wait for the clock."""
@@ -189,6 +196,7 @@ class Host:
                 journal=self._journal,
                 options=section,
                 redelivers_killed=lambda: self.killed_activity == "redelivered",
+                purges_in_parts=lambda: self.purge_by_filter == "in_parts",
             )
         except (OptionsError, JournalError) as error:
             raise HostStartError(str(error)) from error
@@ -243,7 +251,7 @@ class Host:
         application = triggers.application()
         host_id = re.sub(r"[^a-z0-9-]", "-", self._app_dir.name.lower())[:32]
         AdminApi(host_id, runtime, listeners, self.problems, self.keys, self._clock, self._by_hand).add_to(application)
-        EventGridWebhook(runtime, self.keys).add_to(application)
+        EventGridWebhook(runtime, self.keys, lambda: self.cloud_events == "taken").add_to(application)
         if self._durable is not None:
             from local.host.durable.management import ManagementApi  # imports gRPC
 

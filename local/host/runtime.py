@@ -137,14 +137,22 @@ class Runtime:
             len(self._in_flight),
         )
         self._alive.clear()
+        self._die()
+        loop = asyncio.get_running_loop()
+        back = self._clock.now() + timedelta(seconds=RESTART_PAUSE_S)
+        self._clock.call_at(back, _on(loop, self._come_back))
+
+    def kill_worker(self) -> None:
+        """The worker dies now, as by kill -9, and another takes its place at once. Every invocation ends unheard."""
+        self._die()
+        self._come_back()
+
+    def _die(self) -> None:
         self._death.set_result(None)
         for running in self._in_flight:
             running.cancel()
         self._in_flight.clear()
         self._worker.restart()
-        loop = asyncio.get_running_loop()
-        back = self._clock.now() + timedelta(seconds=RESTART_PAUSE_S)
-        self._clock.call_at(back, _on(loop, self._come_back))
 
     def _come_back(self) -> None:
         self._death = asyncio.get_running_loop().create_future()

@@ -36,6 +36,11 @@ def entity_not_found(path: str) -> ServiceBusError:
     return ServiceBusError("amqp:not-found", f"The messaging entity '{path}' could not be found.", 404)
 
 
+def unauthorized(claim: str, path: str) -> ServiceBusError:
+    problem = f"Unauthorized access. '{claim}' claim(s) are required to perform this operation. Resource: '{path}'."
+    return ServiceBusError("amqp:unauthorized-access", problem, 401)
+
+
 def invalid_argument(problem: str) -> ServiceBusError:
     return ServiceBusError("com.microsoft:argument-error", problem, 400)
 

@@ -306,7 +306,9 @@ class Queue:
 
     def _take_in(self, message: Message) -> None:
         """Dead letters do not expire, and are not incoming messages."""
-        message.enqueued_at, message.expires_at = self._clock.now(), None
+        message.expires_at = None
+        if not self.settings.dead_letters_keep_time:
+            message.enqueued_at = self._clock.now()
         self._store.add(message, MessageState.ACTIVE)
         self._announce_ready()
 

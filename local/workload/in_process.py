@@ -1,14 +1,17 @@
 """The ends of dispatcher and player in this process, for virtual time: the local broker's queue, the scoring pool."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from local.activity import Activity, Signal
 from local.clock import Clock
-from local.workload.dispatcher import Work
+from local.workload.dispatcher import Scorer, Work
 from local.workload.scoring import ScoringPool
+
+OK = 200
 
 
 class _Delivery(Protocol):
@@ -106,3 +109,35 @@ class QueueOutbox:
 
     def busy(self) -> bool:
         return False
+
+
+class DirectCalls:
+    """Callers without a queue: each arrival calls the endpoint at once, and nobody tries again.
+
+    `statuses` counts the answers; `latencies_s` are those of requests that were answered with 200.
+    """
+
+    def __init__(self, scorer: Scorer, clock: Clock) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.latencies_s: list[float] = []
+        self._scorer = scorer
+        self._activity = Activity(clock)
+
+    def busy(self) -> bool:
+        return self._activity.busy() or self._scorer.busy()
+
+    async def send(self, bodies: Sequence[bytes]) -> None:
+        self._activity.open()
+        for body in bodies:
+            self._activity.spawn(self._call(body))
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._activity.close()
+
+    async def _call(self, body: bytes) -> None:
+        started_at = self._activity.clock.now()
+        status = await self._activity.uncounted(self._scorer.score(body))
+        self.statuses[status] += 1
+        if status == OK:
+            self.latencies_s.append((self._activity.clock.now() - started_at).total_seconds())

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from local.activity import Activity, Signal
 from local.clock import Clock
-from local.workload.scoring_metrics import Emit, ScoringMetrics
+from local.workload.scoring_metrics import Emit, Habits, ScoringMetrics
 
 IN_SYSTEM_PER_SLOT = 2
 
@@ -71,7 +71,8 @@ class ScoringPool:
     """One endpoint under load. Use it on one event loop; `start()` it there.
 
     A request that finds all slots taken waits in line for at most `max_wait_s`. `profile_of` says how a deployment
-    serves; `rng` draws the deployment of each request and the service times; `emit` gets metrics every `window_s`.
+    serves; `rng` draws the deployment of each request and the service times; `emit` gets metrics every `window_s`, by
+    `habits` also of windows without requests.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ScoringPool:
         max_wait_s: float = 60.0,
         emit: Emit | None = None,
         window_s: float = 60.0,
+        habits: Habits | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._estate = estate
@@ -92,7 +94,7 @@ class ScoringPool:
         self._rng = rng
         self._profile_of = profile_of
         self._max_wait_s = max_wait_s
-        self._metrics = ScoringMetrics(endpoint, clock, emit, window_s) if emit else None
+        self._metrics = ScoringMetrics(endpoint, clock, emit, window_s, habits) if emit else None
         self._activity = Activity(clock)
         self._held: Counter[str] = Counter()
         self._lines: defaultdict[str, deque[_Waiter]] = defaultdict(deque)
@@ -100,6 +102,13 @@ class ScoringPool:
     def start(self) -> None:
         """Bind to the running event loop."""
         self._activity.open()
+        if self._metrics is not None:
+            self._metrics.start()
+
+    def stop(self) -> None:
+        """Emit no further windows; requests are served as before."""
+        if self._metrics is not None:
+            self._metrics.stop()
 
     def busy(self) -> bool:
         return self._activity.busy()
@@ -113,32 +122,34 @@ class ScoringPool:
         with self._activity.counted():
             started_at = self._clock.now()
             name = deployment or self._drawn_deployment()
-            status, instance = await self._serve(name) if name else (404, "")
+            status, instance, served_s = await self._serve(name) if name else (404, "", 0.0)
             latency_s = (self._clock.now() - started_at).total_seconds()
             if self._metrics is not None:
-                self._metrics.add(name, status, latency_s)
+                self._metrics.add(name, status, latency_s, latency_s - served_s)
             return Answer(status=status, deployment=name, instance=instance, latency_s=latency_s)
 
     def _drawn_deployment(self) -> str:
         traffic = {name: share for name, share in sorted(self._estate.traffic(self.endpoint).items()) if share > 0}
         return self._rng.choices(list(traffic), weights=list(traffic.values()))[0] if traffic else ""
 
-    async def _serve(self, deployment: str) -> tuple[int, str]:
+    async def _serve(self, deployment: str) -> tuple[int, str, float]:
+        """Status, instance, and the seconds in which the instance worked."""
         ready = self._ready(deployment)
         if not ready:
-            return 503, ""
+            return 503, "", 0.0
         profile = self._profile_of(deployment)
         in_system = sum(self._held[instance] for instance in ready) + len(self._lines[deployment])
         if in_system >= IN_SYSTEM_PER_SLOT * profile.concurrency * len(ready):
-            return 429, ""
+            return 429, "", 0.0
         instance = await self._slot(deployment)
         if instance is None:
-            return 503, ""
+            return 503, "", 0.0
+        service_s = self._service_time_s(profile)
         try:
-            await self._activity.sleep(self._service_time_s(profile))
+            await self._activity.sleep(service_s)
         finally:
             self._release(deployment, instance)
-        return 200, instance
+        return 200, instance, service_s
 
     def _service_time_s(self, profile: ServiceProfile) -> float:
         wanted = profile.service_time_s
@@ -175,10 +186,15 @@ class ScoringPool:
             waiter = line.popleft()
             if waiter.signal.fire(instance):
                 waiter.instance = instance
-                self._held[instance] += 1
+                self._hold(instance, self._held[instance] + 1)
 
     def _release(self, deployment: str, instance: str) -> None:
-        self._held[instance] -= 1
-        if not self._held[instance]:
-            del self._held[instance]
+        self._hold(instance, self._held[instance] - 1)
         self._hand_out(deployment)
+
+    def _hold(self, instance: str, requests: int) -> None:
+        self._held[instance] = requests
+        if not requests:
+            del self._held[instance]
+        if self._metrics is not None:
+            self._metrics.works(instance, requests)

@@ -22,16 +22,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.changes import capacity
-from shared.changes.preconditions import ActRefused, NotNow, Preconditions
+from shared.changes.preconditions import ActRefused, Cleared, NotNow, Preconditions, WaitsForPeople
 from shared.domain import Action, Decision, DeploymentId, Intent, Order, Outcome, OutcomeKind
 from shared.domain.provisioning import is_settled
 from shared.estate.arm import Arm, ArmError, ArmUnreachable
-from shared.estate.deployments import DeploymentView
+from shared.people.door import Door
+from shared.people.occasions import failure_notice
 from shared.policy import PolicyCache, Target
+from shared.records.chain import LedgerEntry
 from shared.records.errors import Conflict
-from shared.records.ledger import Ledger
 from shared.records.outcomes import outcome_entry, outcome_words
 from shared.records.state import Row, StateStore
+from shared.safety.approvals.desk import ApprovalDesk
+from shared.safety.approvals.rules import NotCounted
+from shared.safety.belts import Belts
 
 log = logging.getLogger("watchkeeper")
 
@@ -68,12 +72,16 @@ class Actuator:
         arm: Arm,
         preconditions: Preconditions,
         state: StateStore,
-        ledger: Ledger,
+        door: Door,
         policies: PolicyCache,
+        approvals: ApprovalDesk,
+        belts: Belts,
         now: Callable[[], datetime],
     ) -> None:
+        self._approvals = approvals
         self._arm, self._preconditions, self._policies, self._now = arm, preconditions, policies, now
-        self._state, self._ledger = state, ledger
+        self._belts = belts
+        self._state, self._door = state, door
 
     async def step(self, order: Order) -> Step:
         """Read where the act stands and take the next step."""
@@ -110,7 +118,9 @@ class Actuator:
             return Step(True, 0, "nothing waits to be done")
         action = self._new_action(decision, row)
         try:
-            view = await self._preconditions.check(decision)
+            cleared = await self._preconditions.check(decision)
+        except WaitsForPeople as wait:
+            return Step(True, 0, str(wait))
         except NotNow as wait:
             await self._put(order, action, _etag(row))
             return Step(False, _bounded(wait.retry_after_s), str(wait))
@@ -118,13 +128,14 @@ class Actuator:
             return await self._end(
                 order, row, action, "refused", refused.code, str(refused), refused.observed, refused.backs_off
             )
+        view = cleared.view
         if view.capacity == decision.to and action.sends > 0:
             await self._put(order, replace(action, state="accepted", accepted_at=self._now()), _etag(row))
             return Step(False, 0, "The request had arrived after all; following it")
         if view.capacity == decision.to:
             reason = f"The deployment already has {decision.to} instances; nothing was sent."
             return await self._end(order, row, action, "succeeded", "already_there", reason, view.capacity)
-        return await self._send(order, row, action, view)
+        return await self._send(order, row, action, cleared)
 
     def _new_action(self, decision: Decision, row: Row[Action] | None) -> Action:
         """The action that is under way, or a new one after the one that is over."""
@@ -142,11 +153,20 @@ class Actuator:
             setbacks=row.value.setbacks if row is not None else 0,
         )
 
-    async def _send(self, order: Order, row: Row[Action] | None, action: Action, view: DeploymentView) -> Step:
-        """Write that it is on its way, then send: whoever finds `sent` after a crash must read back."""
+    async def _send(self, order: Order, row: Row[Action] | None, action: Action, cleared: Cleared) -> Step:
+        """Write that it is on its way, then send: whoever finds `sent` after a crash must read back.
+
+        The approval is used in between. Whoever takes it back before that has stopped the act, after that has not.
+        """
         sent = replace(action, state="sent", sent_at=self._now(), sends=action.sends + 1, unknown_since=None)
         etag = await self._put(order, sent, _etag(row))
-        answer = await capacity.request(self._arm, sent, view)
+        if cleared.by_approval:
+            try:
+                await self._approvals.use(action.key)
+            except NotCounted as late:
+                await self._put(order, action, etag)
+                return Step(False, 0, f"Not sent: {late}")
+        answer = await capacity.request(self._arm, sent, cleared.view)
         if isinstance(answer, capacity.Unknown):
             await self._put(order, replace(sent, unknown_since=self._now()), etag)
             return Step(
@@ -185,7 +205,7 @@ class Actuator:
                 order, row, action, "failed", "operation_failed", reason, view.capacity, backs_off=True
             )
         if view.capacity != action.current:
-            reason = f"Read back {view.capacity} instances, neither {action.current} nor {action.to}."
+            reason = f"Read back {_instances(view.capacity)}, neither {action.current} nor {action.to}."
             return await self._end(order, row, action, "failed", "changed_meanwhile", reason, view.capacity)
         wait_s = READ_LAG_S - _seconds_since(_unanswered_since(action), self._now())
         if wait_s > 0:
@@ -209,7 +229,7 @@ class Actuator:
             return Step(False, self._next_look_s(action.accepted_at), f"The deployment is {view.provisioning_state}")
         difference = capacity.verify(view, action)
         if difference is None:
-            reason = f"Read back {view.capacity} instances, as decided."
+            reason = f"Read back {_instances(view.capacity)}, as decided."
             return await self._end(order, row, action, "succeeded", "verified", reason, view.capacity)
         wait_s = READ_LAG_S - _seconds_since(action.accepted_at, self._now())
         if wait_s > 0:
@@ -270,10 +290,19 @@ class Actuator:
         action, outcome = row.value, row.value.outcome
         if outcome is not None:
             target = await self._target_name(action.target)
-            await self._ledger.append(outcome_entry(order.endpoint_key, target, outcome, action))
-            (log.info if outcome.kind == "succeeded" else log.warning)("%s: %s", target, outcome_words(outcome))
+            await self._record(outcome_entry(order.endpoint_key, target, outcome, action), outcome)
+            await self._belts.finish(await self._policies.current(), action, outcome)
         closed = replace(action, recorded=True)
         return Row(closed, await self._put(order, closed, row.etag))
+
+    async def _record(self, entry: LedgerEntry, outcome: Outcome) -> None:
+        """Into the ledger; people hear of what was sent and did not work."""
+        if outcome.kind == "failed":
+            target = (await self._policies.current()).target(entry.target)
+            await self._door.record(entry, failure_notice(entry, outcome, target))
+            return
+        await self._door.append(entry)
+        (log.info if outcome.kind == "succeeded" else log.warning)("%s: %s", entry.target, entry.summary)
 
     async def _backoff(self, action: Action, outcome: Outcome, target_name: str) -> Intent:
         target = (await self._policies.current()).target(target_name)
@@ -301,6 +330,10 @@ class Actuator:
     async def _target_name(self, key: str) -> str:
         policy = await self._policies.current()
         return next((target.name for target in policy.targets if target.deployment_id.key == key), key)
+
+
+def _instances(count: int | None) -> str:
+    return f"{count} instance{'' if count == 1 else 's'}"
 
 
 def _etag(row: Row[Action] | None) -> str | None:

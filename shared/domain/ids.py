@@ -1,10 +1,11 @@
-"""Azure resource ids of the two things that scaling joins: a queue and the online deployment that serves it.
+"""Azure resource ids: of a queue, of the online deployment that serves it, and of the workspace that holds that.
 
 Azure compares resource ids without regard to letter case; `key` is the form to compare and store by, `arm_id` the one
 to show and to send.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 INSTANCES_PER_DEPLOYMENT = 50
@@ -22,6 +23,7 @@ class _ResourceId:
     template: ClassVar[str]
 
     @classmethod
+    @lru_cache(maxsize=1 << 16)  # a sweep asks for the same few thousand ids, many times each
     def parse(cls, arm_id: str) -> Self:
         """Read `/subscriptions/...`; fixed segments in any letter case.
 
@@ -54,6 +56,20 @@ class _ResourceId:
 
     def __str__(self) -> str:
         return self.arm_id
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceId(_ResourceId):
+    """A workspace of Azure Machine Learning."""
+
+    template: ClassVar[str] = (
+        "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
+        "/workspaces/{workspace}"
+    )
+
+    subscription: str
+    resource_group: str
+    workspace: str
 
 
 @dataclass(frozen=True, slots=True)

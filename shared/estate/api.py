@@ -11,3 +11,6 @@ RESOURCE_GRAPH = "2022-10-01"
 
 AUTOSCALE = "2022-10-01"
 """Microsoft.Insights/autoscalesettings."""
+
+ACTIVITY_LOG = "2015-04-01"
+"""Microsoft.Insights/eventtypes/management/values."""

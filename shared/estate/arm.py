@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from shared.estate.failures import ArmError, ArmThrottled, ArmUnreachable, ForeignUrl, failure_of
+from shared.estate.identity import RenewableCredential
 
 if TYPE_CHECKING:
     from azure.core import AsyncPipelineClient
@@ -193,12 +194,20 @@ def _pipeline(
 def _authentication_policy(credential: "AsyncTokenCredential") -> Any:
     """Bearer tokens with Continuous Access Evaluation: a read that is challenged is sent again with a new token.
 
-    A change is not: the new token is fetched, so that the next request passes, and the 401 is returned.
+    A change is not: the new token is fetched, so that the next request passes, and the 401 is returned. Where a 401
+    brings no challenge, the token is forgotten, which azure-identity alone would not do.
     """
     from azure.core.exceptions import ClientAuthenticationError
     from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
     class OnceForChanges(AsyncARMChallengeAuthenticationPolicy):
+        async def send(self, request: Any) -> Any:
+            response = await super().send(request)
+            if response.http_response.status_code != 401 or not isinstance(credential, RenewableCredential):
+                return response
+            await credential.refused(request.http_request.headers.get("Authorization", "").removeprefix("Bearer "))
+            return await super().send(request) if request.http_request.method in ("GET", "POST") else response
+
         async def on_request(self, request: Any) -> None:
             try:
                 await super().on_request(request)
@@ -233,7 +242,9 @@ def _reply(where: str, response: "AsyncHttpResponse", *, strict: bool) -> ArmRep
     if not 200 <= response.status_code < 300:
         raise failure_of(where, response.status_code, body or {}, text, retry_after_s(headers))
     if body is None and strict:
-        raise ArmError(where, response.status_code, "<not json>", f"the answer is not a JSON object: {text[:200]!r}")
+        # Without its text: half of a deployment's document may be its environment variables.
+        reason = f"the answer is not a JSON object ({len(text)} characters)"
+        raise ArmError(where, response.status_code, "<not json>", reason)
     return ArmReply(status=response.status_code, body=body or {}, headers=headers)
 
 

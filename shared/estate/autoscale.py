@@ -21,6 +21,10 @@ class AutoscaleReader:
         self._arm = arm
         self._by_subscription = Cached(self._load, KEEP_S, now)
 
+    def forget(self) -> None:
+        """Read anew what is asked from now on."""
+        self._by_subscription.forget()
+
     async def setting_for(self, deployment: DeploymentId, *, fresh: bool = False) -> str:
         """The resource id of the enabled setting on this deployment, "" if there is none.
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime, timedelta
 
-from shared.estate.failures import ArmError, ArmFailure
+from shared.estate.failures import ArmFailure
 
 FAILURE_KEPT_S = 15.0
 """A source that failed is left alone for this long, or for as long as it asked: a sweep asks it once for each target,
@@ -13,14 +13,24 @@ and every load of a source that is down costs all of its tries.
 
 
 class Cached[K: Hashable, V]:
-    """`load(key)` at most once per `keep_s`, unless a fresh value is asked for; one load of a key at a time."""
+    """`load(key)` at most once per `keep_s`, unless a fresh value is asked for; one load of a key at a time.
 
-    def __init__(self, load: Callable[[K], Awaitable[V]], keep_s: float, now: Callable[[], datetime]) -> None:
+    `failures` is what a source raises that fails: such a failure is kept for a while too, or for its `retry_after_s`.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[K], Awaitable[V]],
+        keep_s: float,
+        now: Callable[[], datetime],
+        failures: type[Exception] = ArmFailure,
+    ) -> None:
         self._load = load
         self._keep = timedelta(seconds=keep_s)
         self._now = now
+        self._kept_failures = failures
         self._values: dict[K, tuple[datetime, V]] = {}
-        self._failures: dict[K, tuple[datetime, ArmFailure]] = {}
+        self._failures: dict[K, tuple[datetime, Exception]] = {}
         self._running: dict[K, asyncio.Task[tuple[datetime, V]]] = {}
 
     async def get(self, key: K, *, fresh: bool = False) -> tuple[datetime, V]:
@@ -41,6 +51,12 @@ class Cached[K: Hashable, V]:
             running = self._running[key] = asyncio.create_task(self._load_and_keep(key))
         return await asyncio.shield(running)  # an asker that gives up takes nothing from the others
 
+    def forget(self, matching: Callable[[K], bool] = lambda _: True) -> None:
+        """Answer nobody who asks from now on with a value, or a failure, of a load that began before."""
+        for kept in (self._values, self._failures, self._running):
+            for key in [key for key in kept if matching(key)]:
+                del kept[key]
+
     def _known(self, key: K) -> tuple[datetime, V] | None:
         now = self._now()
         known = self._values.get(key)
@@ -53,16 +69,20 @@ class Cached[K: Hashable, V]:
 
     async def _load_and_keep(self, key: K) -> tuple[datetime, V]:
         began_at = self._now()
+        this_load = asyncio.current_task()
         try:
             known = began_at, await self._load(key)
-        except ArmFailure as failure:
-            asked_for_s = failure.retry_after_s if isinstance(failure, ArmError) else None
-            pause = timedelta(seconds=max(FAILURE_KEPT_S, asked_for_s or 0.0))
-            self._failures[key] = self._now() + pause, failure
+        except self._kept_failures as failure:
+            if self._running.get(key) is this_load:
+                asked_for_s: float | None = getattr(failure, "retry_after_s", None)
+                pause = timedelta(seconds=max(FAILURE_KEPT_S, asked_for_s or 0.0))
+                self._failures[key] = self._now() + pause, failure
             raise
         else:
-            self._failures.pop(key, None)
-            self._values[key] = known
+            if self._running.get(key) is this_load:  # else it was forgotten while it ran
+                self._failures.pop(key, None)
+                self._values[key] = known
             return known
         finally:
-            del self._running[key]
+            if self._running.get(key) is this_load:
+                del self._running[key]

@@ -38,7 +38,8 @@ class DeploymentView:
     `capacity` is the instances asked for (sku.capacity), None if the source does not say. `provisioning_state` is
     Azure's word (Creating, Updating, Succeeded, Failed, Canceled, ...), "" if unknown. `compute_type` is Managed or
     Kubernetes, `instance_type` the VM size of a managed one, `scale_type` Default or TargetUtilization, `region`
-    normalised ("westeurope"; a deployment is where its workspace is), `sku_name` what a PATCH of the capacity repeats.
+    normalised ("westeurope"; a deployment is where its workspace is), `sku_name` what a PATCH of the capacity repeats,
+    `slots` how many requests an instance serves at once (1 unless Azure says otherwise).
     """
 
     id: DeploymentId
@@ -52,15 +53,25 @@ class DeploymentView:
     read_at: datetime
     source: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    slots: int = 1
 
     @property
     def on_kubernetes(self) -> bool:
         return self.compute_type.lower() == "kubernetes"
 
     @property
+    def has_gpus(self) -> bool:
+        """By the name of its size: Azure calls all sizes with accelerators N."""
+        return self.instance_type.lower().startswith("standard_n")
+
+    @property
     def scaled_by_cluster(self) -> bool:
-        """Its Kubernetes cluster scales it: two writers of one capacity would fight."""
-        return self.on_kubernetes and self.scale_type.lower() == "targetutilization"
+        """Its Kubernetes cluster scales it: two writers of one capacity would fight.
+
+        So it does where nothing is said: without scaleSettings a KubernetesOnlineDeployment has TargetUtilization
+        (REST reference of OnlineScaleSettings).
+        """
+        return self.on_kubernetes and self.scale_type.lower() != "default"
 
 
 def normalised_region(location: object) -> str:
@@ -99,7 +110,7 @@ async def list_by_graph(
             skip_token = str(reply.body.get("$skipToken") or "")
             if not skip_token:
                 break
-            await sleep(_graph_pause_s(reply))
+            await sleep(graph_pause_s(reply))
     return views
 
 
@@ -118,7 +129,7 @@ def _graph_body(subscriptions: Sequence[str], skip_token: str) -> dict[str, Any]
     return {"subscriptions": list(subscriptions), "query": GRAPH_QUERY, "options": options}
 
 
-def _graph_pause_s(reply: ArmReply) -> float:
+def graph_pause_s(reply: ArmReply) -> float:
     """How long to wait before the next page: the last answer of a window says when the next one begins."""
     pause_s = reply.retry_after_s or 0.0
     if pause_s > LONGEST_PAUSE_S:
@@ -156,7 +167,12 @@ def _view(deployment: DeploymentId, row: Mapping[str, Any], now: datetime, sourc
         read_at=now,
         source=source,
         tags={str(key): str(value) for key, value in _mapping(row.get("tags")).items()},
+        slots=_slots(_mapping(properties.get("requestSettings")).get("maxConcurrentRequestsPerInstance")),
     )
+
+
+def _slots(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else 1
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -81,7 +81,9 @@ def failure_of(where: str, status: int, body: Mapping[str, Any], text: str, retr
     error = body.get("error")
     said: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = str(said.get("code") or f"<http {status}>")
-    message = str(said.get("message") or text or "the answer has no body")[:600]
+    # What is no error document is not repeated: it may be anything, a resource with its environment variables too.
+    unsaid = f"the answer is no error document ({len(text)} characters)" if text else "the answer has no body"
+    message = str(said.get("message") or unsaid)[:600]
     if 300 <= status < 400:
         message = f"a redirect, which is not followed: {message}"
     kind = ArmThrottled if status == 429 else ArmError

@@ -10,13 +10,15 @@ But an idle queue must be able to shrink. So its rates are zero on two independe
   worth of load would have shown in most of them.
 
 Should both fail at once, the deployment shrinks, late, to the minimum of its policy, and grows again by its depth.
+
+And how deep an idle queue is, where a sweep has more queues than reads: `depth_of`.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain import Fresh
-from shared.estate.metrics import LOOK_BACK, QueueRates
+from shared.domain import Fresh, Measurement
+from shared.estate.metrics import ACTIVE, LOOK_BACK, MostActive, QueueRates
 
 LONGEST_GAP = timedelta(minutes=3)
 """Twice this fits into the look-back, so an idle queue was read at least three times."""
@@ -58,3 +60,15 @@ def bridged(rates: QueueRates, spell: EmptySpell | None) -> QueueRates:
     source = f"idle: no total in Azure Monitor, {spell.reads} reads found no message since {spell.since:%H:%M:%S} UTC"
     zero = Fresh(value=0.0, at=spell.until, source=source)
     return QueueRates(arrivals_per_s=zero, completions_per_s=zero)
+
+
+def depth_of(read: Measurement, read_at: datetime | None, seen: MostActive | None) -> Measurement:
+    """The depth of a queue that this sweep had no read for: the last one read, or zero by Azure Monitor if it saw no
+    message in a whole interval since.
+
+    Only a zero is believed, as nothing but a read may say how many wait. What is late by minutes either way (a read's
+    turn comes, a minute appears) is told by its age. `read_at`: when `read` was taken, None if it never was.
+    """
+    if seen is None or seen.most > 0 or (read_at is not None and seen.start < read_at):
+        return read
+    return Fresh(value=0.0, at=seen.end, source=f"metric {ACTIVE}")

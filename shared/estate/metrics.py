@@ -28,12 +28,20 @@ LOOK_BACK = timedelta(minutes=6)
 """The newest complete minute starts at most five minutes ago if it appears three minutes after its end."""
 
 GRANULARITY = timedelta(minutes=1)
+FINE_HISTORY = timedelta(days=7)
+COARSE_GRANULARITY = timedelta(minutes=5)
+HISTORY_PER_CALL = timedelta(days=7)
+"""A query of a month of minutes would be refused, or answered with some of them."""
+
 SERIES_PER_RESOURCE = 1000
 """Asked for explicitly: the client's default is 10, and a namespace's eleventh queue would have no rates."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 QUEUE_NAMESPACE = "Microsoft.ServiceBus/Namespaces"
 ARRIVALS = "IncomingMessages"
 COMPLETIONS = "CompleteMessage"
+ACTIVE = "ActiveMessages"
 DEPLOYMENT_NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments"
 CAPACITY = "DeploymentCapacity"
 
@@ -58,6 +66,17 @@ class QueueRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MostActive:
+    """The most active messages that Azure Monitor saw in a queue from `start` to `end`: it samples, so a message that
+    came and went between two samples is not in it.
+    """
+
+    most: float
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One value of one time series: the interval that it covers, and the series' dimensions (names in lower case)."""
 
@@ -79,7 +98,9 @@ PointsOfQueues = Mapping[tuple[str, str], Sequence[Point]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class Query:
+    """Metrics of one type of resource that share an aggregation and the dimensions by which they are split."""
+
     namespace: str
     metrics: tuple[str, ...]
     aggregation: str
@@ -90,9 +111,10 @@ class _Query:
         return " and ".join(f"{name} eq '*'" for name in self.dimensions)
 
 
-_QUEUES = _Query(QUEUE_NAMESPACE, (ARRIVALS, COMPLETIONS), "Total", ("EntityName",))
-_STATES = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State",))
-_INSTANCES = _Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State", "instanceId"))
+_QUEUES = Query(QUEUE_NAMESPACE, (ARRIVALS, COMPLETIONS), "Total", ("EntityName",))
+MOST_ACTIVE = Query(QUEUE_NAMESPACE, (ACTIVE,), "Maximum", ("EntityName",))
+_STATES = Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State",))
+_INSTANCES = Query(DEPLOYMENT_NAMESPACE, (CAPACITY,), "Average", ("State", "instanceId"))
 
 
 class Metrics:
@@ -102,7 +124,7 @@ class Metrics:
         self._credential = credential
         self._now = now
         self._clients: dict[str, MetricsClient] = {}
-        self._capacity_query: _Query | None = None
+        self._capacity_query: Query | None = None
 
     async def close(self) -> None:
         clients, self._clients = self._clients, {}
@@ -111,9 +133,56 @@ class Metrics:
 
     async def queue_rates(self, queues: Mapping[QueueId, str]) -> dict[str, QueueRates]:
         """Rates of each queue by key. `queues` maps each to the region of its namespace ("" is Missing)."""
-        answers = await self._query(_QUEUES, {queue.namespace_id: region for queue, region in queues.items()})
+        answers = await self.query(_QUEUES, {queue.namespace_id: region for queue, region in queues.items()})
         by_queue = {namespace: _by_entity(answer) for namespace, answer in answers.items()}
-        return {queue.key: self._rates(queue, by_queue[queue.namespace_id.lower()]) for queue in queues}
+        whole = {namespace: _is_whole(answer) for namespace, answer in by_queue.items()}
+        found: dict[str, QueueRates] = {}
+        for queue in queues:
+            namespace = queue.namespace_id.lower()
+            found[queue.key] = self._rates(queue, by_queue[namespace], whole=whole[namespace])
+        return found
+
+    async def most_active(self, queues: Mapping[QueueId, str]) -> dict[str, MostActive]:
+        """The newest complete interval of each queue by key, without those of which nothing is known."""
+        answers = await self.query(MOST_ACTIVE, {queue.namespace_id: region for queue, region in queues.items()})
+        by_queue = {namespace: _by_entity(answer) for namespace, answer in answers.items()}
+        found: dict[str, MostActive] = {}
+        for queue in queues:
+            answer = by_queue[queue.namespace_id.lower()]
+            points = () if isinstance(answer, str) else answer.get((ACTIVE, queue.queue.lower()), ())
+            if newest := newest_complete(points, self._now()):
+                most = max(point.value for point in newest)
+                found[queue.key] = MostActive(most=most, start=newest[0].start, end=newest[0].end)
+        return found
+
+    async def arrivals(self, queue: QueueId, region: str, since: datetime, until: datetime) -> list[Point] | str:
+        """What arrived at a queue, an interval each (minutes, of more than a week five of them); or why it is not
+        known. An interval in which Azure Monitor has no value is left out.
+        """
+        if not region:
+            return "the region of its namespace is not known"
+        granularity = GRANULARITY if until - since <= FINE_HISTORY else COARSE_GRANULARITY
+        since -= (since - _EPOCH) % granularity  # else the interval of a seam would be told twice, in halves
+        found: list[Point] = []
+        try:
+            while since < until:
+                end = min(since + HISTORY_PER_CALL, until)
+                results = await self._client(region).query_resources(
+                    resource_ids=[queue.namespace_id],
+                    metric_namespace=QUEUE_NAMESPACE,
+                    metric_names=[ARRIVALS],
+                    timespan=(since, end),
+                    granularity=granularity,
+                    aggregations=["Total"],
+                    filter=f"EntityName eq '{queue.queue}'",
+                    max_results=SERIES_PER_RESOURCE,
+                )
+                found += (point for result in results for point in _points(result).get(ARRIVALS, ()))
+                since = end
+        except Exception as error:  # as in `_query_batch`
+            status = getattr(error, "status_code", None) or type(error).__name__
+            return f"metrics of {region} could not be read: {status}: {str(error)[:400]}"
+        return [point for point in found if point.end <= self._now()]
 
     async def ready_instances(self, deployments: Mapping[DeploymentId, str]) -> dict[str, Measurement]:
         """Instances that serve, of each deployment by key. `deployments` maps each to its region."""
@@ -127,10 +196,10 @@ class Metrics:
         one number, there is nothing by instance although there was something by state before.
         """
         if self._capacity_query is not None:
-            return await self._query(self._capacity_query, regions)
-        by_state = await self._query(_STATES, regions)
+            return await self.query(self._capacity_query, regions)
+        by_state = await self.query(_STATES, regions)
         reported = {each: region for each, region in regions.items() if _has_points(by_state[each.lower()])}
-        by_instance = await self._query(_INSTANCES, reported)
+        by_instance = await self.query(_INSTANCES, reported)
         if any(_has_points(answer) for answer in by_instance.values()):
             self._capacity_query = _INSTANCES
         elif any(not isinstance(answer, str) for answer in by_instance.values()):
@@ -138,9 +207,10 @@ class Metrics:
             return by_state
         return by_state | by_instance  # unreadable by instance: what the numbers count is not known
 
-    def _rates(self, queue: QueueId, answer: PointsOfQueues | str) -> QueueRates:
+    def _rates(self, queue: QueueId, answer: PointsOfQueues | str, *, whole: bool) -> QueueRates:
         arrivals, completions = (self._rate(queue, metric, answer) for metric in (ARRIVALS, COMPLETIONS))
-        return QueueRates(arrivals_per_s=arrivals, completions_per_s=completions, silent=_is_silent(queue, answer))
+        silent = whole and not any((metric, queue.queue.lower()) in answer for metric in (ARRIVALS, COMPLETIONS))
+        return QueueRates(arrivals_per_s=arrivals, completions_per_s=completions, silent=silent)
 
     def _rate(self, queue: QueueId, metric: str, answer: PointsOfQueues | str) -> Measurement:
         source = f"metric {metric}"
@@ -149,7 +219,7 @@ class Metrics:
         newest = newest_complete(answer.get((metric, queue.queue.lower()), ()), self._now())
         if not newest:
             return Missing(
-                reason=f"no complete interval of {queue.queue!r} in the last {_minutes(LOOK_BACK)}", source=source
+                reason=f"no complete interval of {queue.queue!r} in the last {minutes(LOOK_BACK)}", source=source
             )
         total = sum(point.value for point in newest)
         return Fresh(value=total / newest[0].interval.total_seconds(), at=newest[0].end, source=source)
@@ -160,14 +230,14 @@ class Metrics:
             return Missing(reason=answer, source=source)
         newest = newest_complete(answer.get(CAPACITY, ()), self._now())
         if not newest:
-            return Missing(reason=f"no complete interval in the last {_minutes(LOOK_BACK)}", source=source)
+            return Missing(reason=f"no complete interval in the last {minutes(LOOK_BACK)}", source=source)
         states = {point.dimensions.get("state", "").lower() for point in newest}
         if not states & (READY_STATES | OTHER_STATES):
             return Missing(reason=f"only unknown states of instances: {', '.join(sorted(states))}", source=source)
         ready = sum(point.value for point in newest if point.dimensions.get("state", "").lower() in READY_STATES)
         return Fresh(value=ready, at=newest[0].end, source=source)
 
-    async def _query(self, query: _Query, regions: Mapping[str, str]) -> dict[str, Points | str]:
+    async def query(self, query: Query, regions: Mapping[str, str]) -> dict[str, Points | str]:
         """Per resource id (lower case) its points, or the reason why there are none. No failure goes further."""
         answers: dict[str, Points | str] = {
             resource.lower(): "the region of the resource is not known"
@@ -179,7 +249,7 @@ class Metrics:
             answers.update(answer)
         return answers
 
-    async def _query_batch(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
+    async def _query_batch(self, query: Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
         """One call; a batch refused or answered in part is halved until what Azure does not know stands alone."""
         try:
             found = await self._call(query, region, resources)
@@ -196,13 +266,13 @@ class Metrics:
         reason = f"metrics of {region}: {len(found)} results for {len(resources)} resources: whose is whose?"
         return dict.fromkeys(map(str.lower, resources), reason)
 
-    async def _query_halves(self, query: _Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
+    async def _query_halves(self, query: Query, region: str, resources: Sequence[str]) -> Mapping[str, Points | str]:
         middle = len(resources) // 2
         halves = (resources[:middle], resources[middle:])
         first, second = await asyncio.gather(*(self._query_batch(query, region, half) for half in halves))
         return {**first, **second}
 
-    async def _call(self, query: _Query, region: str, resources: Sequence[str]) -> list[Points]:
+    async def _call(self, query: Query, region: str, resources: Sequence[str]) -> list[Points]:
         now = self._now()
         results = await self._client(region).query_resources(
             resource_ids=resources,
@@ -211,8 +281,8 @@ class Metrics:
             timespan=(now - LOOK_BACK, now),
             granularity=GRANULARITY,
             aggregations=[query.aggregation],
-            filter=query.filter,
-            max_results=SERIES_PER_RESOURCE,
+            filter=query.filter or None,
+            max_results=SERIES_PER_RESOURCE if query.dimensions else None,
         )
         return [_points(result) for result in results]
 
@@ -237,17 +307,17 @@ def _has_points(answer: Points | str) -> bool:
     return not isinstance(answer, str) and bool(answer.get(CAPACITY))
 
 
-def _is_silent(queue: QueueId, answer: PointsOfQueues | str) -> bool:
-    """Whether the answer has no total of the queue, and not because it had more series than were asked for."""
+def _is_whole(answer: PointsOfQueues | str) -> bool:
+    """Whether Azure Monitor answered, and without having more series than were asked for: what is absent is not there.
+
+    Asked once per namespace, as `_by_entity` is, so that a thousand queues are not a million comparisons.
+    """
     if isinstance(answer, str):
         return False
-    name = queue.queue.lower()
-    whole = all(sum(known == metric for known, _ in answer) < SERIES_PER_RESOURCE for metric in (ARRIVALS, COMPLETIONS))
-    return whole and not any((metric, name) in answer for metric in (ARRIVALS, COMPLETIONS))
+    return all(sum(known == metric for known, _ in answer) < SERIES_PER_RESOURCE for metric in (ARRIVALS, COMPLETIONS))
 
 
 def _by_entity(answer: Points | str) -> PointsOfQueues | str:
-    """Once per namespace, so that a thousand queues are not a million comparisons."""
     if isinstance(answer, str):
         return answer
     grouped: dict[tuple[str, str], list[Point]] = {}
@@ -269,7 +339,8 @@ def _series_points(timeseries: Iterable[Any], interval: timedelta) -> Iterator[P
     for series in timeseries:
         dimensions = {str(name).lower(): str(value) for name, value in series.metadata_values.items()}
         for point in series.data:
-            value = point.total if point.total is not None else point.average
+            asked_for = (point.total, point.average, point.maximum)  # each query asks for one of them
+            value = next((one for one in asked_for if one is not None), None)
             if value is not None:
                 start = point.timestamp if point.timestamp.tzinfo else point.timestamp.replace(tzinfo=UTC)
                 yield Point(start=start, interval=interval, value=float(value), dimensions=dimensions)
@@ -299,5 +370,5 @@ def _retry_policy() -> Any:
     return Patient(retry_total=2, retry_backoff_factor=0.4)
 
 
-def _minutes(span: timedelta) -> str:
+def minutes(span: timedelta) -> str:
     return f"{span.total_seconds() / 60:.0f} minutes"

@@ -31,6 +31,13 @@ PARALLEL_READS = 20
 LONGEST_UNREAD_SHARE = 10
 """One read in so many goes to whatever was not read for longest, so that a busy estate starves nobody."""
 
+UNMENTIONED_SHARE = 0.6
+"""Of the reads, at most, for what only a read can tell of: 1,500 idle queues then have one every three minutes, as a
+proof of idleness needs them (`idle.LONGEST_GAP`), however busy the others are."""
+
+UNMENTIONED_DUE = timedelta(minutes=2)
+"""Before that age what moves is worth more."""
+
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -52,9 +59,10 @@ class QueueCounts:
 class QueueReader:
     """Reads depths, and remembers from sweep to sweep what it read last and what a list is good for.
 
-    Not more than `reads_per_sweep` requests per subscription and sweep: first what may have changed (it held messages,
-    or its metrics moved), then what was not read for longest. A subscription that Azure throttles is left alone for as
-    long as Azure asks; its queues keep their last counts, with their age.
+    Not more than `reads_per_sweep` requests per subscription and sweep: first what is due because nothing but a read
+    tells of it, then what may have changed (it held messages, or its metrics moved), then what was not read for
+    longest. A subscription that Azure throttles is left alone for as long as Azure asks; its queues keep their last
+    counts, with their age.
     """
 
     def __init__(self, arm: Arm, now: Callable[[], datetime], reads_per_sweep: int = READS_PER_SWEEP) -> None:
@@ -67,6 +75,7 @@ class QueueReader:
         self._regions: dict[str, str] = {}
         self._throttled_until: dict[str, datetime] = {}
         self._empty = EmptySpells()
+        self._failed: frozenset[str] = frozenset()
 
     async def read(self, queue: QueueId) -> QueueCounts:
         """One fresh GET.
@@ -89,17 +98,30 @@ class QueueReader:
         """Since when each read of the queue found it empty; None if the last one did not."""
         return self._empty.of(queue.key)
 
-    async def sweep(self, queues: Sequence[QueueId], active: Collection[str]) -> dict[str, QueueCounts | Missing]:
+    async def sweep(
+        self, queues: Sequence[QueueId], active: Collection[str], unmentioned: Collection[str] = ()
+    ) -> dict[str, QueueCounts | Missing]:
         """The counts of each queue by key: read now, or else the last ones with their age, or why there are none.
 
         Args:
             queues: each at most once.
             active: keys of queues with a sign of traffic.
+            unmentioned: keys of those that the last sweep did not read and of which Azure Monitor said nothing.
         """
         by_subscription = groupby(sorted(queues, key=_subscription), key=_subscription)
         failures: dict[str, str] = {}
-        await asyncio.gather(*(self._sweep_one(list(own), active, failures) for _, own in by_subscription))
+        await asyncio.gather(*(self._sweep_one(list(own), active, unmentioned, failures) for _, own in by_subscription))
+        self._failed = frozenset(failures)
         return {queue.key: self._outcome(queue, failures) for queue in queues}
+
+    def left_out(self, queues: Sequence[QueueId], since: datetime) -> list[QueueId]:
+        """Those that nobody has read since, though not because the last sweep could not: it had no read to spare."""
+
+        def is_left_out(key: str) -> bool:
+            last = self._last.get(key)
+            return key not in self._failed and (last is None or last.read_at < since)
+
+        return [queue for queue in queues if is_left_out(queue.key)]
 
     def _outcome(self, queue: QueueId, failures: Mapping[str, str]) -> QueueCounts | Missing:
         if queue.key in failures:
@@ -118,7 +140,9 @@ class QueueReader:
         pause_s = LONGEST_PAUSE_S if throttled.retry_after_s is None else throttled.retry_after_s
         self._throttled_until[_subscription(queue)] = self._now() + timedelta(seconds=pause_s)
 
-    async def _sweep_one(self, queues: list[QueueId], active: Collection[str], failures: dict[str, str]) -> None:
+    async def _sweep_one(
+        self, queues: list[QueueId], active: Collection[str], unmentioned: Collection[str], failures: dict[str, str]
+    ) -> None:
         """Lists first, one after the other (the first teaches whether lists are any use), then single reads at once."""
         budget = self._reads_per_sweep
         single: list[QueueId] = []
@@ -130,7 +154,7 @@ class QueueReader:
                 continue
             budget -= pages
             single += await self._read_by_list(own, failures)
-        chosen = self._most_worth_reading(single, active, budget)
+        chosen = self._most_worth_reading(single, active, unmentioned, budget)
         gate = asyncio.Semaphore(PARALLEL_READS)
         await asyncio.gather(*(self._read_noting(queue, gate, failures) for queue in chosen))
 
@@ -184,14 +208,22 @@ class QueueReader:
             except ArmFailure as failure:
                 failures[queue.key] = str(failure)
 
-    def _most_worth_reading(self, queues: list[QueueId], active: Collection[str], budget: int) -> list[QueueId]:
+    def _most_worth_reading(
+        self, queues: list[QueueId], active: Collection[str], unmentioned: Collection[str], budget: int
+    ) -> list[QueueId]:
+        """Some of what was not read for longest and some of what is due; then what moves; then the longest unread."""
         if len(queues) <= budget:
             return queues
+        due_at = self._now() - UNMENTIONED_DUE
         oldest_first = sorted(queues, key=self._read_at)
-        fair = oldest_first[: budget // LONGEST_UNREAD_SHARE]
-        rest = [queue for queue in oldest_first if queue not in fair]
+        reserved = budget // LONGEST_UNREAD_SHARE
+        chosen, rest = oldest_first[:reserved], oldest_first[reserved:]
+        due = [queue for queue in rest if queue.key in unmentioned and self._read_at(queue) <= due_at]
+        chosen += due[: int(budget * UNMENTIONED_SHARE) - reserved]
+        taken = {queue.key for queue in chosen}
+        rest = [queue for queue in rest if queue.key not in taken]
         rest.sort(key=lambda queue: not (queue.key in active or self._held_messages(queue)))  # stable: oldest first
-        return fair + rest[: budget - len(fair)]
+        return chosen + rest[: budget - len(chosen)]
 
     def _read_at(self, queue: QueueId) -> datetime:
         last = self._last.get(queue.key)

@@ -77,6 +77,14 @@ class QuotaReader:
         self._usages = Cached(self._load_usages, KEEP_USAGES_S, now)
         self._sizes = Cached(self._load_sizes, KEEP_SIZES_S, now)
 
+    def forget_usages(self) -> None:
+        """Read the usages anew that are asked from now on."""
+        self._usages.forget()
+
+    def forget_sizes(self) -> None:
+        """Read the sizes anew that are asked from now on."""
+        self._sizes.forget()
+
     async def headroom(self, view: DeploymentView, reserve_pct: float, *, fresh: bool = False) -> Measurement:
         """Instances like the deployment's that quota still allows on top; its source names the quota that limits.
 

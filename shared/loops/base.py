@@ -14,6 +14,8 @@ class Loop(Protocol):
 
     name: str
     dimensions: tuple[Dimension, ...]
+    waking_kinds: frozenset[str]
+    """Kinds of signals that it handles; another kind wakes it never."""
 
     def mode(self, policy: Policy, target: Target) -> Mode:
         """How far it may go on this target."""
@@ -41,6 +43,12 @@ class Loop(Protocol):
 
     def after_change(self, record: TargetRecord, decision: Decision) -> TargetRecord:
         """What it remembers of a change that was decided. Pure."""
+        ...
+
+    def after_look(
+        self, record: TargetRecord, snapshot: ScalingSnapshot, target: Target, wanted: int | None, now: datetime
+    ) -> TargetRecord:
+        """What it remembers of a look at its end: `wanted` instances were decided (None: nothing, or to wait). Pure."""
         ...
 
 

@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.domain import Decision, Intent, Mode, Outcome, ScalingSnapshot, TargetRecord
+from pydantic import JsonValue
+
+from shared.domain import Ask, Decision, Intent, Mode, Outcome, Requirement, ScalingSnapshot, TargetRecord
 from shared.policy import Target
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
 from shared.records.outcomes import outcome_entry
+from shared.safety.facts import Shut
 
 
 def decision_entry(
@@ -20,8 +23,16 @@ def decision_entry(
     loop: str,
     mode: Mode,
     cause: str,
+    needs: Requirement | None = None,
+    refusing: Sequence[Shut] = (),
 ) -> LedgerEntry:
-    """The ledger's entry of a decision that changes something."""
+    """The ledger's entry of a decision that changes something.
+
+    `needs`: whose approval it waits for, or would; `refusing`: the gates that would not let it through. In `enforce`
+    the act says what became of it; in `observe` only this can.
+    """
+    would_be = f" Would be refused: {refusing[0].code}." if refusing and mode != "enforce" else ""
+    words = f"{decision.reason}{_asks(needs, mode)}{would_be}"
     return LedgerEntry(
         id=decision.id,
         kind="decision",
@@ -29,7 +40,7 @@ def decision_entry(
         endpoint_key=target.deployment_id.endpoint_key,
         target=target.name,
         loop=loop,
-        summary=f"{decision.current} -> {decision.to} ({decision.rule}): {decision.reason}",
+        summary=f"{decision.current} -> {decision.to} ({decision.rule}): {words}",
         body={
             "decision": to_plain(decision),
             "plan": decision.plan_hash,
@@ -39,8 +50,21 @@ def decision_entry(
             "snapshot": to_plain(snapshot),
             "record": to_plain(record),
             "target": target.model_dump(mode="json"),
+            "approval": None if needs is None else [_ask_view(ask) for ask in needs.asks],
+            "refused_by": [{"code": shut.code, "reason": shut.reason, "remedy": shut.remedy} for shut in refusing],
         },
     )
+
+
+def _asks(needs: Requirement | None, mode: Mode) -> str:
+    if needs is None:
+        return ""
+    asks = "; ".join(f"{ask.needed} of {', '.join(ask.who)} ({ask.rule})" for ask in needs.asks)
+    return f" It {'waits' if mode == 'enforce' else 'would wait'} for approval by {asks}."
+
+
+def _ask_view(ask: Ask) -> dict[str, JsonValue]:
+    return {"rule": ask.rule, "who": list(ask.who), "needed": ask.needed}
 
 
 def superseded_entry(old: Decision, new: Decision, target: Target, now: datetime) -> LedgerEntry:
@@ -58,20 +82,6 @@ def superseded_entry(old: Decision, new: Decision, target: Target, now: datetime
         at=now,
     )
     return outcome_entry(target.deployment_id.endpoint_key, target.name, outcome, None)
-
-
-def notice_entry(subject: str, target: Target, loop: str, reason: str, now: datetime) -> LedgerEntry:
-    """Something that people should know and that is neither decision nor outcome."""
-    return LedgerEntry(
-        id=f"{now:%Y%m%dT%H%M%S%f}-{subject}-{target.name}",
-        kind="notice",
-        at=now,
-        endpoint_key=target.deployment_id.endpoint_key,
-        target=target.name,
-        loop=loop,
-        summary=reason,
-        body={},
-    )
 
 
 def control_entry(what: str, by: str, reason: str, now: datetime) -> LedgerEntry:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.domain import Action, Decision, Fresh, Measurement, Missing, Mode, TargetRecord
-from shared.loops.rounds import Look, is_pending
+from shared.domain import Act, Action, Decision, Fresh, Measurement, Missing, Mode, TargetRecord
+from shared.loops.looks import Look, is_pending
+from shared.loops.reckoning import reckoned
 from shared.policy import Policy, Target
 from shared.records.chain import StoredEntry
 from shared.records.codec import to_plain
 from shared.records.controls import Controls, Pause
 from shared.records.state import EndpointState
+from shared.safety.gates import GateState
 
 Plain = dict[str, Any]
 
@@ -38,15 +40,17 @@ def unread_target_view(target: Target, mode: Mode, controls: Controls, error: Ex
 
 
 def _named(target: Target, mode: Mode, controls: Controls) -> Plain:
-    pause = controls.pause_for("scaling", target.name)
+    place = target.place("scaling")
+    pause = controls.pause_for(place)
     return {
         "name": target.name,
         "deployment": target.deployment,
         "queue": target.queue,
+        "load": None if target.load is None else target.load.model_dump(mode="json"),
         "owner": target.owner,
         "mode": mode,
         "paused": None if pause is None else pause_view(pause),
-        "kill_switch": controls.kill_for("scaling", target.name) is not None,
+        "kill_switch": controls.kill_for(place) is not None,
     }
 
 
@@ -92,8 +96,28 @@ def preview_view(look: Look, decision: Decision | None) -> Plain:
         "sentence": f"{look.target.name}: {_verdict(decision)} {reason}",
         "decision": None if decision is None else to_plain(decision),
         "numbers": dict(intent.numbers),
+        "reckoned": reckoned(
+            look.snapshot, look.decided_on.scaling, look.target.rules, decision, look.snapshot.taken_at
+        ),
         "measured": measurements(look),
         "intents": [to_plain(i) for i in look.intents],
+    }
+
+
+def gates_view(gates: Mapping[Act, Sequence[GateState]]) -> dict[str, list[Plain]]:
+    """Every gate by the kind of change that it would let through or not, with its reason and remedy if it is shut."""
+    return {act: [_gate_view(state) for state in states] for act, states in gates.items()}
+
+
+def _gate_view(state: GateState) -> Plain:
+    if state.shut is None:
+        return {"gate": state.name, "open": True}
+    return {
+        "gate": state.name,
+        "open": False,
+        "code": state.shut.code,
+        "reason": state.shut.reason,
+        "remedy": state.shut.remedy,
     }
 
 
@@ -117,7 +141,13 @@ def measurements(look: Look) -> dict[str, str]:
         "ready": seen.ready,
         "quota_headroom": seen.quota_headroom,
     }
-    return {name: _measured(m, look) for name, m in named.items()}
+    optional = {
+        "service_rate_per_s": seen.service_rate_per_s,
+        "latency_p95_s": seen.latency_p95_s,
+        "utilization_pct": seen.utilization_pct,
+    }
+    known = {name: m for name, m in optional.items() if m is not None}
+    return {name: _measured(m, look) for name, m in {**named, **known}.items()}
 
 
 def _measured(measurement: Measurement, look: Look) -> str:
@@ -139,35 +169,6 @@ def entry_view(entry: StoredEntry) -> Plain:
         "summary": entry.summary,
         "row_hash": entry.row_hash,
     }
-
-
-def explanation(entry: StoredEntry, outcomes: Sequence[StoredEntry]) -> Plain:
-    """A decision in full: the sentence, its numbers, who was overruled, what came of it."""
-    decision: Any = entry.body.get("decision", {})
-    intents: Any = entry.body.get("intents", [])
-    numbers: Plain = next((i["numbers"] for i in intents if i.get("numbers")), {})
-    return {
-        **entry_view(entry),
-        "sentence": _story(entry, outcomes),
-        "mode": entry.body.get("mode"),
-        "cause": entry.body.get("cause"),
-        "numbers": numbers,
-        "overruled": decision.get("overruled", []),
-        "alarms": decision.get("alarms", []),
-        "outcomes": [entry_view(outcome) for outcome in outcomes],
-        "body": dict(entry.body),
-    }
-
-
-def _story(entry: StoredEntry, outcomes: Sequence[StoredEntry]) -> str:
-    when = f"At {entry.at:%H:%M:%S} UTC {entry.target}: {entry.summary}"
-    if entry.kind != "decision":
-        return when
-    if entry.body.get("mode") != "enforce":
-        return f"{when} Only observed: nothing was changed."
-    if not outcomes:
-        return f"{when} Its outcome is not known yet."
-    return f"{when} {' '.join(outcome.summary for outcome in outcomes)}"
 
 
 def _value(row: Any) -> Any:

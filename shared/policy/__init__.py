@@ -3,18 +3,22 @@
 `python -m shared.policy check FILE...` says what is wrong with a document; docs/policy.md is the reference.
 """
 
-from shared.policy.blob_source import BlobPolicySource
+from shared.policy.blob_source import BlobPolicySource, BlobProjects
 from shared.policy.cache import PolicyCache
 from shared.policy.loading import ReviewedPolicy, load_policy, review_policy
-from shared.policy.models import Floor, KnownRate, LearnedRate, Limits, Loops, Policy, Scaling, Target
+from shared.policy.models import Limits, Loops, Policy, ProjectPolicy
 from shared.policy.problems import PolicyInvalid, PolicyRefusal, PolicyUnavailable, PolicyUnreadable, Problem
+from shared.policy.scaling import KnownRate, LearnedRate, Scaling
 from shared.policy.schema import schema
-from shared.policy.sources import FilePolicySource, PolicySource, PolicyText
+from shared.policy.sources import FilePolicySource, FolderProjects, PolicySource, PolicyText, ProjectsSource
+from shared.policy.targets import Floor, Target, TargetLoad
 
 __all__ = [
     "BlobPolicySource",
+    "BlobProjects",
     "FilePolicySource",
     "Floor",
+    "FolderProjects",
     "KnownRate",
     "LearnedRate",
     "Limits",
@@ -28,9 +32,12 @@ __all__ = [
     "PolicyUnavailable",
     "PolicyUnreadable",
     "Problem",
+    "ProjectPolicy",
+    "ProjectsSource",
     "ReviewedPolicy",
     "Scaling",
     "Target",
+    "TargetLoad",
     "load_policy",
     "review_policy",
     "schema",

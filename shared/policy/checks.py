@@ -4,25 +4,20 @@ The checks read the document as it was written, in which wrong fields are marked
 what is wrong between the others.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from shared.domain import DeploymentId, most_cautious
 from shared.policy.document import Value
-from shared.policy.models import Policy, Scaling
-from shared.policy.problems import Path
+from shared.policy.models import Policy
+from shared.policy.parts import TARGET_NAME
+from shared.policy.problems import Finding, Path
+from shared.policy.scaling import LONGEST_REQUEST_S, Scaling, too_long
+from shared.policy.targets import LoadKind
 
 _METRICS_LATE_S = 240  # a minute of metrics, and up to three until it appears
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong or odd at `path`."""
-
-    path: Path
-    reason: str
-    remedy: str
 
 
 class _Wrong:
@@ -53,6 +48,12 @@ class _Rule:
     remedy: str
 
 
+def _costs_more(scaling: Mapping[str, Any], instances: str) -> bool:
+    """Whether so many instances cost more in an hour than the budget; False where budget or price is not known."""
+    budget, price = scaling["budget_usd_per_hour"], scaling["price_usd_per_hour"]
+    return budget is not None and price is not None and scaling[instances] * price > budget * (1 + 1e-9)
+
+
 _CONTRADICTIONS = (
     _Rule(
         ("min", "max"),
@@ -60,8 +61,28 @@ _CONTRADICTIONS = (
         "min is {min}, more than max, which is {max}",
         "Raise max or lower min.",
     ),
+    _Rule(
+        ("budget_usd_per_hour", "price_usd_per_hour", "min"),
+        lambda s: _costs_more(s, "min"),
+        "budget_usd_per_hour is {budget_usd_per_hour}, but min is {min}, at price_usd_per_hour {price_usd_per_hour}",
+        "Raise the budget, or lower min.",
+    ),
 )
 _ODDITIES = (
+    _Rule(
+        ("budget_usd_per_hour", "price_usd_per_hour", "max"),
+        lambda s: _costs_more(s, "max"),
+        "budget_usd_per_hour is {budget_usd_per_hour}, but max is {max}, at price_usd_per_hour {price_usd_per_hour}: "
+        "max is never reached",
+        "Raise the budget, or lower max.",
+    ),
+    _Rule(
+        ("budget_usd_per_hour", "price_usd_per_hour"),
+        lambda s: s["budget_usd_per_hour"] is not None and s["price_usd_per_hour"] is None,
+        "budget_usd_per_hour is {budget_usd_per_hour}, and no price is written: Azure's list price counts, and while "
+        "that is not known nothing grows beyond min",
+        "Write price_usd_per_hour.",
+    ),
     _Rule(
         ("min", "max"),
         lambda s: s["min"] == s["max"],
@@ -74,13 +95,6 @@ _ODDITIES = (
         "drain_within_s is {drain_within_s}, less than cold_start_s, which is {cold_start_s}: in a surge, new "
         "instances come too late for the promise, and only what already runs can keep it",
         "Raise drain_within_s, or keep enough instances with min.",
-    ),
-    _Rule(
-        ("scale_in_cooldown_s", "cold_start_s"),
-        lambda s: s["scale_in_cooldown_s"] < s["cold_start_s"],
-        "scale_in_cooldown_s is {scale_in_cooldown_s}, less than cold_start_s, which is {cold_start_s}: instances may "
-        "be given back before the ones just asked for serve",
-        "Raise scale_in_cooldown_s to cold_start_s or more.",
     ),
     _Rule(
         ("stale_after_s",),
@@ -100,14 +114,32 @@ _ODDITIES = (
 )
 
 
-def contradictions(written: Any) -> list[Finding]:
-    """What is wrong across the fields of `written`, a document with its wrong values marked by `without`."""
-    return [*_broken_rules(written, _CONTRADICTIONS), *_duplicates(written), *_beyond_the_limit(written)]
+def contradictions(written: Any, *, is_whole: bool = True) -> list[Finding]:
+    """What is wrong across the fields of `written`, a document with its wrong values marked by `without`.
+
+    A project's document is not whole: what it leaves out comes from the platform's, so nothing follows from it here.
+    """
+    return [
+        *_broken_rules(written, _CONTRADICTIONS, is_whole=is_whole),
+        *_not_one_load(written),
+        *_of_loads(written, is_whole=is_whole),
+        *_duplicates(written),
+        *_qualified_names(written),
+        *_granted_twice(written),
+        *_beyond_the_limit(written),
+        *_impossible_schedules(written, is_whole=is_whole),
+    ]
 
 
 def oddities(written: Any, policy: Policy) -> list[Finding]:
     """What a valid policy may say, but its author probably did not mean."""
-    return [*_broken_rules(written, _ODDITIES), *_idle_modes(policy), *_odd_floors(policy), *_shared_queues(policy)]
+    return [
+        *_broken_rules(written, _ODDITIES),
+        *_idle_modes(policy),
+        *_odd_floors(policy),
+        *_shared_queues(policy),
+        *_idle_freezes(policy),
+    ]
 
 
 def _mapping(value: Any, *path: str) -> dict[str, Any]:
@@ -125,16 +157,24 @@ def _scalings(written: Any) -> Iterator[tuple[Path, dict[str, Any], dict[str, An
     """Place, own fields and inherited fields of `defaults` and of each target's scaling."""
     defaults = _mapping(written, "defaults")
     yield ("defaults",), defaults, {}
+    for environment in _mapping(written, "environments"):
+        yield (
+            ("environments", environment, "defaults"),
+            _mapping(written, "environments", environment, "defaults"),
+            defaults,
+        )
     for index, target in enumerate(_items(written, "targets")):
         if _mapping(target).get("scaling") is not _WRONG:
             yield ("targets", index, "scaling"), _mapping(target, "scaling"), defaults
 
 
-def _broken_rules(written: Any, rules: tuple[_Rule, ...]) -> Iterator[Finding]:
+def _broken_rules(written: Any, rules: tuple[_Rule, ...], *, is_whole: bool = True) -> Iterator[Finding]:
     for place, own, inherited in _scalings(written):
         for rule in rules:
             # What a target only inherits is said once, at `defaults`.
             if not any(field in own for field in rule.fields):
+                continue
+            if not is_whole and any(field not in own and field not in inherited for field in rule.fields):
                 continue
             values = {field: _effective(field, own, inherited) for field in rule.fields}
             if _WRONG not in values.values() and rule.is_broken(values):
@@ -148,9 +188,49 @@ def _effective(field: str, own: dict[str, Any], inherited: dict[str, Any]) -> An
 
 
 def _with_origin(field: str, value: Any, own: dict[str, Any], inherited: dict[str, Any]) -> str:
-    if field in own:
-        return f"{value:g}"
+    if field in own or value is None:
+        return "none" if value is None else f"{value:g}"
     return f"{value:g} ({'from defaults' if field in inherited else 'its default'})"
+
+
+def _not_one_load(written: Any) -> Iterator[Finding]:
+    """Every target has a queue or a load, and not both; said here, so that no wrong field beside it hides it."""
+    for index, target in enumerate(_items(written, "targets")):
+        if not isinstance(target, dict):
+            continue
+        queue, load = (target.get(name) is not None for name in ("queue", "load"))
+        if queue and load:
+            reason = "stands beside `queue`, but a target has either a queue or a load"
+            yield Finding(("targets", index, "load"), reason, "Keep one of them.")
+        elif not queue and not load:
+            yield Finding(
+                ("targets", index, "queue"),
+                "is missing",
+                "Write the full resource id of the Service Bus queue that the deployment serves, or, if it is called "
+                "directly, `load: {by: requests}`.",
+            )
+
+
+def _of_loads(written: Any, *, is_whole: bool) -> Iterator[Finding]:
+    """What a target without a queue may not promise or say."""
+    for index, target in enumerate(_items(written, "targets")):
+        by = _mapping(target, "load").get("by")
+        if by not in get_args(LoadKind.__value__) or _mapping(target).get("queue") is not None:
+            continue
+        place: Path = ("targets", index, "scaling")
+        own, inherited = _mapping(target, "scaling"), _mapping(written, "defaults")
+        if by != "requests" and "service_rate" in own:
+            yield Finding(
+                (*place, "service_rate"),
+                "is a rate of messages or requests, but this target's load is counted in busy instances",
+                "Remove it, or write `load: {by: requests}`.",
+            )
+        if not is_whole and "drain_within_s" not in own and "drain_within_s" not in inherited:
+            continue  # the platform's document says it, and the merge looks at what it says
+        promise = _effective("drain_within_s", own, inherited)
+        if isinstance(promise, int | float) and promise > LONGEST_REQUEST_S:
+            said = _with_origin("drain_within_s", promise, own, inherited)
+            yield Finding((*place, "drain_within_s") if "drain_within_s" in own else place, *too_long(said))
 
 
 def _duplicates(written: Any) -> Iterator[Finding]:
@@ -174,20 +254,59 @@ def _duplicates(written: Any) -> Iterator[Finding]:
                 )
 
 
+def _qualified_names(written: Any) -> Iterator[Finding]:
+    for index, target in enumerate(_items(written, "targets")):
+        name = _mapping(target).get("name")
+        if isinstance(name, str) and "." in name and re.fullmatch(TARGET_NAME, name):
+            yield Finding(
+                ("targets", index, "name"),
+                f"is '{name}', but a name in a document has no dot: the project's name is put before it",
+                f"Write '{name.partition('.')[2]}' in the project's own document.",
+            )
+
+
+def _granted_twice(written: Any) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, grant in enumerate(_items(written, "projects")):
+        name = _mapping(grant).get("name")
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            yield Finding(
+                ("projects", index, "name"), f"is also the name of projects[{seen[name]}]", "Make one entry of the two."
+            )
+
+
 def _beyond_the_limit(written: Any) -> Iterator[Finding]:
-    limit = _mapping(written, "limits").get("max_instances")
-    sizes = [((*place, "max"), own.get("max")) for place, own, _ in _scalings(written)]
-    sizes += [
-        (("floors", index, "min_instances"), _mapping(floor).get("min_instances"))
+    limits = _mapping(written, "limits")
+    asked = [
+        ((*place, name), own.get(name), limit)
+        for place, own, _ in _scalings(written)
+        for name, limit in (("max", "max_instances"), ("budget_usd_per_hour", "budget_usd_per_hour"))
+    ]
+    asked += [
+        (("floors", index, "min_instances"), _mapping(floor).get("min_instances"), "max_instances")
         for index, floor in enumerate(_items(written, "floors"))
     ]
-    for path, size in sizes:
-        if isinstance(limit, int) and isinstance(size, int) and size > limit:
+    for path, value, name in asked:
+        limit = limits.get(name)
+        if isinstance(limit, int | float) and isinstance(value, int | float) and value > limit:
             yield Finding(
                 path,
-                f"is {size}, more than limits.max_instances, which is {limit}",
+                f"is {value:g}, more than limits.{name}, which is {limit:g}",
                 "Lower it, or have the platform's limit raised.",
             )
+
+
+def _impossible_schedules(written: Any, *, is_whole: bool) -> Iterator[Finding]:
+    """Scheduled loads above max, and two of one name."""
+    for place, own, inherited in _scalings(written):
+        most = own.get("max", inherited.get("max", Scaling.model_fields["max"].default if is_whole else None))
+        names: dict[str, int] = {}
+        for index, load in enumerate(_items(own, "schedule")):
+            at, name, fewest = (*place, "schedule", index), _mapping(load).get("name"), _mapping(load).get("min")
+            if isinstance(name, str) and names.setdefault(name, index) != index:
+                yield Finding((*at, "name"), f"is also the name of schedule[{names[name]}]", "Give each its own name.")
+            if isinstance(most, int) and isinstance(fewest, int) and fewest > most:
+                yield Finding((*at, "min"), f"is {fewest}, more than max, which is {most}", "Raise max or lower it.")
 
 
 def _idle_modes(policy: Policy) -> Iterator[Finding]:
@@ -219,10 +338,23 @@ def _odd_floors(policy: Policy) -> Iterator[Finding]:
                 )
 
 
+def _idle_freezes(policy: Policy) -> Iterator[Finding]:
+    places = {scope for target in policy.targets for scope in target.place("").scopes}
+    for index, freeze in enumerate(policy.freezes):
+        for number, scope in enumerate(freeze.scopes):
+            if policy.targets and not scope.startswith("loop:") and scope not in places:
+                yield Finding(
+                    ("freezes", index, "scopes", number),
+                    f"is '{scope}', in which no target is: it freezes nothing",
+                    "Correct or remove it.",
+                )
+
+
 def _shared_queues(policy: Policy) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for index, target in enumerate(policy.targets):
-        other = first.setdefault(target.queue_id.key, target.name)
+        queue = target.queue_id
+        other = target.name if queue is None else first.setdefault(queue.key, target.name)
         if other != target.name:
             yield Finding(
                 ("targets", index, "queue"),

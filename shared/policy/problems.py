@@ -16,6 +16,15 @@ def spell(path: Path) -> str:
     return words.removeprefix(".") or "document"
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong or odd at `path` of a document, before it is known on which line that is."""
+
+    path: Path
+    reason: str
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing to mend. `path` is the place in the document, `line` and `column` count from 1 in the YAML text.
@@ -37,10 +46,13 @@ class Problem:
 
 
 class PolicyInvalid(Exception):
-    """The text is no valid policy. `problems` has all of them, in the order of the text."""
+    """The text is no valid policy. `problems` has all of them, in the order of the text.
 
-    def __init__(self, source: str, problems: list[Problem]) -> None:
-        self.source = source
+    `written` is what can be read of it all the same (a `loading.Written`), so that it can be judged further; else None.
+    """
+
+    def __init__(self, source: str, problems: list[Problem], written: object = None) -> None:
+        self.source, self.written = source, written
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = [f"{source} is not a valid policy ({count}):", *(f"  {p.at(source)}" for p in self.problems)]

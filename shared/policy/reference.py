@@ -4,68 +4,100 @@ import inspect
 import json
 from typing import Any
 
-from pydantic import BaseModel
+from shared.policy.approvals import ApprovalRule, ApprovalWhen
+from shared.policy.belts import BlastRadius, Breaker, Growths, Reductions
+from shared.policy.dead_letters import WatchedDeadLetters
+from shared.policy.freezes import Freeze
+from shared.policy.introduction import INTRODUCTION
+from shared.policy.models import (
+    EnvironmentRules,
+    Environments,
+    Limits,
+    Loops,
+    LoopSettings,
+    Policy,
+    ProjectPolicy,
+    Sections,
+)
+from shared.policy.notices import Channel, Digest, Notices
+from shared.policy.parts import Part
+from shared.policy.platform import ProjectGrant, QueueRule, WorkspaceRule
+from shared.policy.retention import Retention
+from shared.policy.scaling import KnownRate, LearnedRate, Scaling
+from shared.policy.schedule import ScheduledLoad
+from shared.policy.schema import Format, Node, platform_format, project_format
+from shared.policy.targets import Floor, Target, TargetLoad
+from shared.policy.tighten import MEANING, declared
+from shared.policy.windows import Once, PublicHolidays, Weekly
+from shared.policy.zero import Zero
 
-from shared.policy.models import Floor, KnownRate, LearnedRate, Limits, Loops, LoopSettings, Policy, Scaling, Target
-from shared.policy.schema import Node, range_of, resolved, schema, type_of
-
-_INTRODUCTION = """\
-# The policy
-
-Generated from `shared/policy/models.py` by `python -m shared.policy docs`; do not edit.
-
-The policy is one YAML document. It says which queue is served by which deployment, what is promised to the queue, and
-how far Watchkeeper may go. [`infra/policies/sample.yaml`](../infra/policies/sample.yaml) is one to start from; by its
-first line, editors check and complete against
-[`infra/policies/policy.schema.json`](../infra/policies/policy.schema.json).
-
-```
-python -m shared.policy check policy.yaml      # every problem at once; exit code 1 if there is one
-```
-
-* **Where it lives.** In Azure a blob, in development a file: the app settings `WATCHKEEPER_POLICY_BLOB` and
-  `WATCHKEEPER_POLICY_FILE`. A new version is picked up within `WATCHKEEPER_POLICY_MAX_AGE_S`, without a restart.
-* **A bad version is never in force.** It is refused as a whole, the last good one stays, and the refusal is shown with
-  its reasons until the document is mended. If there has never been a good one, nothing is decided.
-* **Warnings** point at what is allowed but odd. They refuse nothing.
-* **What counts.** A field of a target's `scaling` goes before the same field of `defaults`, and that before the default
-  below. The more cautious of a target's and its loop's `mode` counts. The highest floor counts, and goes before `max`.
-* **Its version** is a hash of what is in force. Every decision carries it as `policy_version`. Comments, the order of
-  keys, and a default that is spelt out do not change it.
-* **YAML** is read as version 1.2: `off` is the word off, not false. Keys written twice, aliases and tags are refused.
-"""
-
-_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("The document", Policy),
+_SECTIONS: tuple[tuple[str, type[Part]], ...] = (
+    ("The platform's document", Policy),
+    ("A project's document", ProjectPolicy),
     ("targets[]", Target),
+    ("targets[].load", TargetLoad),
     ("defaults, targets[].scaling", Scaling),
     ("service_rate, learned", LearnedRate),
     ("service_rate, known", KnownRate),
+    ("schedule[]", ScheduledLoad),
+    ("zero", Zero),
     ("floors[]", Floor),
     ("limits", Limits),
+    ("limits.blast_radius", BlastRadius),
+    ("limits.blast_radius.reductions", Reductions),
+    ("limits.blast_radius.growths", Growths),
+    ("limits.breaker", Breaker),
+    ("notices", Notices),
+    ("notices.channels[]", Channel),
+    ("notices.digest", Digest),
+    ("freezes[]", Freeze),
+    ("freezes[].once, schedule[].once", Once),
+    ("freezes[].weekly, schedule[].weekly", Weekly),
+    ("freezes[].holidays, schedule[].holidays", PublicHolidays),
     ("loops", Loops),
     ("loops.scaling", LoopSettings),
+    ("retention", Retention),
+    ("dead_letters[]", WatchedDeadLetters),
+    ("approvals[]", ApprovalRule),
+    ("approvals[].when", ApprovalWhen),
+    ("workspaces[]", WorkspaceRule),
+    ("environments", Environments),
+    ("environments.dev, .stage, .prod", EnvironmentRules),
+    ("projects[]", ProjectGrant),
+    ("projects[].queues[]", QueueRule),
 )
 
 
 def markdown() -> str:
     """The reference as the page `docs/policy.md`."""
-    return "\n".join([_INTRODUCTION, *(_section(title, model) for title, model in _SECTIONS)])
+    return "\n".join([INTRODUCTION, *(_section(title, model) for title, model in _SECTIONS)])
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
-    definitions = schema()["$defs"]
-    node: Node = definitions.get(model.__name__, schema())
-    rows = [_row(name, field, name in node.get("required", ())) for name, field in node["properties"].items()]
-    head = ["| field | what to write | default | meaning |", "|---|---|---|---|"]
+def _section(title: str, model: type[Part]) -> str:
+    """The fields of a model; with what a project may do with each, where some may be tightened."""
+    kind = project_format() if model is ProjectPolicy else platform_format()
+    node: Node = kind.schema["$defs"].get(model.__name__, kind.schema)
+    layered = any(declared(model, name) for name in node["properties"])
+    rows = [_row(kind, model, name, node, layered) for name in node["properties"]]
+    last = " a project |" if layered else ""
+    head = [f"| field | what to write | default | meaning |{last}", f"|---|---|---|---|{'---|' if layered else ''}"]
     return "\n".join([f"## {title}", "", inspect.cleandoc(model.__doc__ or ""), "", *head, *rows, ""])
 
 
-def _row(name: str, field: Node, is_required: bool) -> str:
-    node = resolved(field)
-    default = "required" if is_required else _default(node)
+def _row(kind: Format[Any], model: type[Part], name: str, section: Node, layered: bool) -> str:
+    node = kind.resolved(section["properties"][name])
+    default = "required" if name in section.get("required", ()) else _default(node)
     meaning = str(node.get("description", "")).replace("\n", " ").replace("|", "\\|")
-    return f"| `{name}` | {type_of(node)}{range_of(node)} | {default} | {meaning} |"
+    last = f" {_by_a_project(model, name)} |" if layered else ""
+    return f"| `{name}` | {kind.type_of(node)}{kind.range_of(node)} | {default} | {meaning} |{last}"
+
+
+def _by_a_project(model: type[Part], name: str) -> str:
+    how = declared(model, name)
+    if how is not None:
+        return MEANING[how]
+    is_its_own = issubclass(model, ProjectPolicy) or name in ("version", "defaults", "targets")
+    return "its own" if is_its_own and issubclass(model, Sections) else "the platform's alone"
 
 
 def _default(node: Node) -> str:

@@ -2,12 +2,18 @@
 
 import re
 
-from shared.domain import DeploymentId, QueueId
+from shared.domain import DeploymentId, QueueId, WorkspaceId
 
 # Azure is the judge of its names; these keep out what cannot be one (a forgotten placeholder, a space, a whole path).
 _NAME_PATTERN = r"[A-Za-z0-9][\w.()~-]{0,259}"
 _PATTERNS = {"subscription": r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"}
-_KINDS = {DeploymentId: "an Azure ML online deployment", QueueId: "a Service Bus queue"}
+_KINDS = {
+    DeploymentId: "an Azure ML online deployment",
+    QueueId: "a Service Bus queue",
+    WorkspaceId: "an Azure ML workspace",
+}
+
+type IdKind = type[DeploymentId] | type[QueueId] | type[WorkspaceId]
 _LONGEST_SHOWN = 60
 
 
@@ -20,12 +26,12 @@ class MalformedId(ValueError):
         super().__init__(f"{reason}. {remedy}")
 
 
-def form_of(kind: type[DeploymentId] | type[QueueId]) -> str:
+def form_of(kind: IdKind) -> str:
     """The id with placeholders, for people."""
     return kind.template.replace("{", "<").replace("}", ">")
 
 
-def canonical_id(text: str, kind: type[DeploymentId] | type[QueueId]) -> str:
+def canonical_id(text: str, kind: IdKind) -> str:
     """`text` with the fixed words in Azure's spelling and the names as written.
 
     Raises:

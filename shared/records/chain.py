@@ -9,7 +9,7 @@ whoever must exclude that keeps each day's export out of reach of those who may 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Literal
 
@@ -20,7 +20,7 @@ from shared.records.errors import CorruptRow, NotStorable, SchemaTooNew
 from shared.records.keys import join_key, prefix_range
 from shared.records.rows import LAYOUT_VERSION, Column, Entity, check_layout, value_columns, value_text
 
-EntryKind = Literal["decision", "outcome", "notice", "control"]
+EntryKind = Literal["decision", "outcome", "notice", "control", "signal", "approval"]
 
 GENESIS = "0" * 64
 """What the first entry of an endpoint's day names as the hash before it."""
@@ -36,7 +36,8 @@ class LedgerEntry:
 
     `id` is unique and starts with the UTC day and "T" (`20260105T...`), the day of `at`. `endpoint_key` is "" for what
     concerns no single endpoint; `target` and `loop` are "" where they do not apply. `body` is JSON: domain values as
-    `codec.to_plain` gives them, so that they can be read back by any later release.
+    `codec.to_plain` gives them, so that they can be read back by any later release; what it holds in `found_by` (texts
+    by name) can be asked for.
     """
 
     id: str
@@ -86,11 +87,15 @@ LINK = Codec(Link)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The last link of a chain; `etag` "" and sequence 0 where there is none yet."""
+    """The last link of a chain; `etag` "" and sequence 0 where there is none yet.
+
+    `removed_to` is the file that holds the entries since retention took them out of the table, "" while they are there.
+    """
 
     sequence: int = 0
     row_hash: str = GENESIS
     etag: str = ""
+    removed_to: str = ""
 
 
 def partition_key(day: date, endpoint_key: str) -> str:
@@ -145,7 +150,18 @@ def read_head(entity: Entity | None) -> Head:
     sequence, row_hash = entity.columns.get("sequence"), entity.columns.get("row_hash")
     if not isinstance(sequence, int) or not isinstance(row_hash, str):
         raise CorruptRow(f"the head of {entity.partition} was changed: verify that day of the ledger")
-    return Head(sequence=sequence, row_hash=row_hash, etag=entity.etag)
+    removed_to = str(entity.columns.get("removed_to", ""))
+    return Head(sequence=sequence, row_hash=row_hash, etag=entity.etag, removed_to=removed_to)
+
+
+def is_removed(entity: Entity) -> bool:
+    """Whether the head says that retention took its entries."""
+    return bool(entity.columns.get("removed_to"))
+
+
+def removed_head(entity: Entity, file: str) -> Entity:
+    """The head's row once its entries are in `file` and leave the table."""
+    return replace(entity, columns={**entity.columns, "removed_to": file})
 
 
 def read_entry(entity: Entity) -> StoredEntry:
@@ -164,5 +180,14 @@ def hash_text(text: str) -> str:
 
 
 def filter_columns(entry: LedgerEntry) -> dict[str, Column]:
-    """What queries filter and sort by."""
-    return {"at": time_text(entry.at), "kind": entry.kind, "target": entry.target, "loop": entry.loop}
+    """What queries filter and sort by: the texts in `found_by` of a body too, as columns `by_<name>`."""
+    columns: dict[str, Column] = {
+        "at": time_text(entry.at),
+        "kind": entry.kind,
+        "target": entry.target,
+        "loop": entry.loop,
+    }
+    words = entry.body.get("found_by")
+    if isinstance(words, dict):
+        columns |= {f"by_{name}": word for name, word in words.items() if isinstance(word, str)}
+    return columns

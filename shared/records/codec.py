@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from shared.domain import Action, Decision, Intent, Outcome, ScalingMemory, ScalingSnapshot, TargetRecord
+from shared.domain import (
+    Action,
+    ApprovalRequest,
+    ChannelState,
+    Decision,
+    Delivery,
+    Intent,
+    Notice,
+    Outcome,
+    ScalingMemory,
+    ScalingSnapshot,
+    TargetRecord,
+)
 from shared.records.errors import CorruptRow, NotStorable, SchemaTooNew
 
 if TYPE_CHECKING:
@@ -43,6 +55,16 @@ class Codec[T: DataclassInstance]:
         self._has_schema_field = "schema" in {field.name for field in fields(stored_type)}
         if sorted(self._upgrades) != list(range(1, version)):
             raise ValueError(f"{stored_type.__name__} version {version} needs an upgrade from each version below it")
+
+    @property
+    def name(self) -> str:
+        """The stored type's."""
+        return self._type.__name__
+
+    @property
+    def version(self) -> int:
+        """Of what this release writes."""
+        return self._version
 
     def encode(self, value: T) -> str:
         """The canonical text of `value`.
@@ -127,13 +149,22 @@ def _utc_text(value: object) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-DECISION = Codec(Decision)
+def _with_defaults(plain: Plain) -> Plain:
+    """The version before lacks only fields that have a default."""
+    return plain
+
+
+DECISION = Codec(Decision, 2, {1: _with_defaults})  # 2: traffic, leases
 ACTION = Codec(Action)
 OUTCOME = Codec(Outcome)
-INTENT = Codec(Intent)
-TARGET_RECORD = Codec(TargetRecord)
-SCALING_SNAPSHOT = Codec(ScalingSnapshot)
+INTENT = Codec(Intent, 2, {1: _with_defaults})  # 2: traffic, leases
+TARGET_RECORD = Codec(TargetRecord, 2, {1: _with_defaults})  # 2: what the decisions would have come to
+SCALING_SNAPSHOT = Codec(ScalingSnapshot, 2, {1: _with_defaults})  # 2: the freeze ahead, no queue
 SCALING_MEMORY = Codec(ScalingMemory)
+NOTICE = Codec(Notice)
+DELIVERY = Codec(Delivery)
+CHANNEL_STATE = Codec(ChannelState)
+APPROVAL_REQUEST = Codec(ApprovalRequest)
 
 _CODECS: dict[type, Codec[Any]] = {
     Decision: DECISION,
@@ -143,6 +174,10 @@ _CODECS: dict[type, Codec[Any]] = {
     TargetRecord: TARGET_RECORD,
     ScalingSnapshot: SCALING_SNAPSHOT,
     ScalingMemory: SCALING_MEMORY,
+    Notice: NOTICE,
+    Delivery: DELIVERY,
+    ChannelState: CHANNEL_STATE,
+    ApprovalRequest: APPROVAL_REQUEST,
 }
 
 

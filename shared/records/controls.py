@@ -1,27 +1,26 @@
-"""What people switch off: pauses and kill switches, of everything, of a loop, of a target.
+"""What people switch off: pauses and kill switches, of everything, a loop, a project, a workspace or a target.
 
 The act reads them fresh, right before each change: nothing here is cached, and a row that cannot be read is an error,
 so that a switch which we cannot read stops the change instead of being overlooked.
 """
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.domain.scopes import SCOPE_FORMS, Place, is_scope, normal_scope
 from shared.records.codec import Codec
 from shared.records.errors import Conflict, CorruptRow, InvalidQuestion, SchemaTooNew
 from shared.records.keys import decode_key, join_key
-from shared.records.rows import Entity, value_columns, value_text
+from shared.records.rows import Entity, value_text
+from shared.records.swapping import swap
 
 if TYPE_CHECKING:
     from shared.records.table import Table
     from shared.records.tables import Tables
 
 TABLE = "WatchkeeperControls"
-_SCOPE = re.compile(r"all|(loop|target):.+", re.DOTALL)
-_SWAP_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +60,17 @@ class Controls:
     pauses: Mapping[str, Pause]
     kill_switches: Mapping[str, KillSwitch]
 
-    def pause_for(self, loop: str, target_name: str) -> Pause | None:
-        """The pause that holds this loop on this target: the widest if there are several."""
-        return _widest(self.pauses, loop, target_name)
+    def pause_for(self, place: Place) -> Pause | None:
+        """The pause that holds this place: the widest if there are several."""
+        return place.widest(self.pauses)
 
-    def kill_for(self, loop: str, target_name: str) -> KillSwitch | None:
-        """The kill switch that stops this loop on this target: the widest if there are several."""
-        return _widest(self.kill_switches, loop, target_name)
+    def kill_for(self, place: Place) -> KillSwitch | None:
+        """The kill switch that stops this place: the widest if there are several."""
+        return place.widest(self.kill_switches)
 
 
 class ControlStore:
-    """Reads and writes pauses and kill switches. Scopes are `all`, `loop:<name>` and `target:<name>`."""
+    """Reads and writes pauses and kill switches. Scopes are those of `shared.domain.scopes`."""
 
     def __init__(self, tables: "Tables") -> None:
         self._tables = tables
@@ -86,27 +85,27 @@ class ControlStore:
         async for entity in self._rows("pause"):
             pause = _read(_PAUSE, entity)
             if pause.is_live(now):
-                pauses[pause.scope] = pause
+                pauses[normal_scope(pause.scope)] = pause
             else:
                 await self._remove_expired(entity)
         kill_switches = [_read(_KILL_SWITCH, entity) async for entity in self._rows("kill")]
-        return Controls(pauses, {kill_switch.scope: kill_switch for kill_switch in kill_switches})
+        return Controls(pauses, {normal_scope(switch.scope): switch for switch in kill_switches})
 
     async def put_pause(self, pause: Pause) -> Pause | None:
         """Pause a scope; the pause whose place it takes, None if there was none (or none that can be read)."""
-        return await self._put(_PAUSE, "pause", pause.scope, pause)
+        return await self._change(_PAUSE, "pause", pause.scope, pause)
 
     async def clear_pause(self, scope: str) -> Pause | None:
         """Resume a scope; the pause that was there."""
-        return await self._clear(_PAUSE, "pause", scope)
+        return await self._change(_PAUSE, "pause", scope, None)
 
     async def put_kill(self, kill_switch: KillSwitch) -> KillSwitch | None:
         """Stop all changes in a scope; the kill switch whose place it takes."""
-        return await self._put(_KILL_SWITCH, "kill", kill_switch.scope, kill_switch)
+        return await self._change(_KILL_SWITCH, "kill", kill_switch.scope, kill_switch)
 
     async def clear_kill(self, scope: str) -> KillSwitch | None:
         """Allow changes in a scope again; the kill switch that was there."""
-        return await self._clear(_KILL_SWITCH, "kill", scope)
+        return await self._change(_KILL_SWITCH, "kill", scope, None)
 
     @property
     def _table(self) -> "Table":
@@ -115,32 +114,19 @@ class ControlStore:
     def _rows(self, partition: str) -> AsyncIterator[Entity]:
         return self._table.query("PartitionKey eq @partition", {"partition": partition})
 
-    async def _put[T: (Pause, KillSwitch)](self, codec: Codec[T], partition: str, scope: str, value: T) -> T | None:
-        entity = Entity(partition=partition, row=join_key(scope), columns=value_columns(codec.encode(value)))
-        for _ in range(_SWAP_ATTEMPTS):
-            before = await self._table.get(partition, entity.row)
-            try:
-                if before is None:
-                    await self._table.insert(entity)
-                else:
-                    await self._table.replace(entity, before.etag)
-            except Conflict:
-                continue
-            return _readable(codec, before)
-        raise Conflict(f"{partition} of {scope}: others kept changing it; load the controls and look before repeating")
-
-    async def _clear[T: (Pause, KillSwitch)](self, codec: Codec[T], partition: str, scope: str) -> T | None:
+    async def _change[T: (Pause, KillSwitch)](
+        self, codec: Codec[T], partition: str, scope: str, new: T | None
+    ) -> T | None:
+        """What was there before. What a person puts or clears takes effect even where it replaces a broken row."""
         _check_scope(scope)
-        for _ in range(_SWAP_ATTEMPTS):
-            before = await self._table.get(partition, join_key(scope))
-            if before is None:
-                return None
-            try:
-                await self._table.delete(partition, before.row, before.etag)
-            except Conflict:
-                continue
-            return _readable(codec, before)
-        raise Conflict(f"{partition} of {scope}: others kept changing it; load the controls and look before repeating")
+        was: list[T | None] = [None]
+
+        def change(old: T | None) -> T | None:
+            was[0] = old
+            return new
+
+        await swap(self._table, partition, join_key(normal_scope(scope)), codec, change, mend=True)
+        return was[0]
 
     async def _remove_expired(self, entity: Entity) -> None:
         try:
@@ -154,15 +140,8 @@ _KILL_SWITCH = Codec(KillSwitch)
 
 
 def _check_scope(scope: str) -> None:
-    if not _SCOPE.fullmatch(scope):
-        raise InvalidQuestion(f"scope {scope!r}: give `all`, `loop:<name>` or `target:<name>`")
-
-
-def _widest[T](by_scope: Mapping[str, T], loop: str, target_name: str) -> T | None:
-    for scope in ("all", f"loop:{loop}", f"target:{target_name}"):
-        if scope in by_scope:
-            return by_scope[scope]
-    return None
+    if not is_scope(scope):
+        raise InvalidQuestion(f"scope {scope!r}: give {SCOPE_FORMS}")
 
 
 def _read[T: (Pause, KillSwitch)](codec: Codec[T], entity: Entity) -> T:
@@ -172,11 +151,3 @@ def _read[T: (Pause, KillSwitch)](codec: Codec[T], entity: Entity) -> T:
         raise type(error)(
             f"{entity.partition} of {decode_key(entity.row)} in {TABLE}: {error}. Put or clear it anew to repair it"
         ) from error
-
-
-def _readable[T: (Pause, KillSwitch)](codec: Codec[T], entity: Entity | None) -> T | None:
-    # What a person puts or clears takes effect even where it replaces a row that is broken.
-    try:
-        return None if entity is None else _read(codec, entity)
-    except (CorruptRow, SchemaTooNew):
-        return None

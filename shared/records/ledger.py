@@ -1,24 +1,25 @@
-"""The append-only ledger of what was decided, came out, was noticed and was switched.
+"""The append-only ledger of what came in, was decided, came out, was noticed and was switched.
 
-`chain` says how entries lie in the table and hang together. An append is one transaction of three rows (the entry, its
-id, the head), so that a process killed at any moment leaves all of them or none, and the same entry appended again,
-after a crash or by a duplicate, is one entry.
+`chain` says how entries lie in the table and hang together. An append is one transaction of all its rows (the entry,
+its id, the head; see `appending`), so that a process killed at any moment leaves all of them or none, and the same
+entry appended again, after a crash or by a duplicate, is one entry.
 """
 
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from shared.records import chain, paging, verification
+from shared.records.appending import Appender
 from shared.records.chain import EntryKind, LedgerEntry, StoredEntry
 from shared.records.codec import canonical_json
-from shared.records.errors import AnswerLost, Conflict, CorruptRow, InvalidQuestion, RecordsError
+from shared.records.errors import InvalidQuestion, RecordsError
+from shared.records.keys import split_key
 from shared.records.paging import Page
-from shared.records.rows import value_text
+from shared.records.rows import Entity, value_text
 
 if TYPE_CHECKING:
     from shared.records.table import Table
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLE", "EntryKind", "Ledger", "LedgerEntry", "Page", "StoredEntry"]
 
 TABLE = "WatchkeeperLedger"
-_APPEND_ATTEMPTS = 50
-_BACKOFF_S = 0.02
-_BACKOFF_MAX_S = 1.0
+_KEYS = ("PartitionKey", "RowKey")
 
 
 class Ledger:
@@ -46,9 +45,7 @@ class Ledger:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._tables = tables
-        self._jitter = jitter
-        self._sleep = sleep
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._appender = Appender(lambda: tables.table(TABLE), jitter, sleep)
 
     async def append(self, entry: LedgerEntry) -> StoredEntry:
         """The entry in its place; if its id is in its endpoint's day already, what is stored there, unchanged.
@@ -58,16 +55,7 @@ class Ledger:
             Conflict: fifty tries in a row were overtaken by other appenders, or the chain was damaged: verify it.
             CorruptRow, SchemaTooNew: the head or the stored entry cannot be read.
         """
-        partition = chain.partition_key(entry.day, entry.endpoint_key)
-        # Appenders of one process take turns; only those of other processes are left to overtake each other.
-        turn = self._turns.setdefault(partition, asyncio.Lock())
-        async with turn:
-            for attempt in range(_APPEND_ATTEMPTS):
-                if attempt:
-                    await self._sleep(self._jitter() * min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt))
-                if (stored := await self._try_append(partition, entry)) is not None:
-                    return stored
-        raise Conflict(f"entry {entry.id}: overtaken {_APPEND_ATTEMPTS} times; verify {entry.day} of the ledger")
+        return await self._appender.append(entry)
 
     async def get(self, entry_id: str) -> StoredEntry | None:
         """The entry of this id, None if there is none.
@@ -83,7 +71,7 @@ class Ledger:
         partitions = [entity.partition async for entity in found]
         if len(partitions) > 1:
             raise RecordsError(f"entry {entry_id} is in {len(partitions)} places: {', '.join(partitions)}")
-        return await self._stored(partitions[0], entry_id) if partitions else None
+        return await self._appender.stored(partitions[0], entry_id) if partitions else None
 
     async def query(
         self,
@@ -94,11 +82,13 @@ class Ledger:
         target: str | None = None,
         loop: str | None = None,
         kind: EntryKind | None = None,
+        found_by: Mapping[str, str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page:
         """Entries with since <= at < until, newest first, `limit` (1 to 500) at a time.
 
+        `found_by` are words of the bodies (see `chain.filter_columns`), by identifiers of the app, never a caller's.
         `cursor` is the page before's `next_cursor`, with everything else the same. What is appended between two pages
         with a time that they have passed is in neither; nothing is there twice.
 
@@ -106,7 +96,9 @@ class Ledger:
             InvalidQuestion: times without zone or in the wrong order, or more than 400 days, or a limit out of range.
             InvalidCursor: not a cursor of this ledger.
         """
-        search = paging.Search(since, until, endpoint_key=endpoint_key, target=target, loop=loop, kind=kind)
+        search = paging.Search(
+            since, until, endpoint_key=endpoint_key, target=target, loop=loop, kind=kind, found_by=found_by or {}
+        )
         return await paging.page(self._table, search, limit, cursor)
 
     async def verify(self, day: date, endpoint_key: str) -> list[str]:
@@ -126,33 +118,36 @@ class Ledger:
         async for entity in self._table.query(where, parameters):
             yield canonical_json(json.loads(value_text(entity)) | {"row_hash": entity.columns.get("row_hash")})
 
+    async def heads(self, day: date) -> Mapping[str, chain.Head]:
+        """The head of every chain of a UTC day, by endpoint key ("" for what concerns no endpoint)."""
+        return {split_key(entity.partition)[1]: chain.read_head(entity) async for entity in self._heads(day)}
+
+    async def first_day(self) -> date | None:
+        """The oldest day that has entries or had, None while the ledger is empty."""
+        async for entity in self._table.query("RowKey eq @row", {"row": chain.HEAD_ROW}, page_rows=1):
+            return _day_of(f"{split_key(entity.partition)[0]}T")
+        return None
+
+    async def remove_day(self, day: date, file: str) -> None:
+        """Take a day's entries out of the table; its heads stay and say that `file` has them.
+
+        May be cut off anywhere and repeated. The caller has made sure that the file is whole.
+        """
+        for head in [entity async for entity in self._heads(day)]:
+            if not chain.read_head(head).removed_to:
+                await self._table.replace(chain.removed_head(head, file), head.etag)
+            rows = self._table.query("PartitionKey eq @partition", {"partition": head.partition}, select=_KEYS)
+            doomed = [entity.row async for entity in rows if entity.row != chain.HEAD_ROW]
+            await self._table.delete_together(head.partition, doomed)
+
+    def _heads(self, day: date) -> AsyncIterator[Entity]:
+        first, after = chain.day_range(day, day)
+        where = "PartitionKey ge @first and PartitionKey lt @after and RowKey eq @row"
+        return self._table.query(where, {"first": first, "after": after, "row": chain.HEAD_ROW})
+
     @property
     def _table(self) -> "Table":
         return self._tables.table(TABLE)
-
-    async def _try_append(self, partition: str, entry: LedgerEntry) -> StoredEntry | None:
-        """The entry in its place, None if another appender was first."""
-        stored, head = await asyncio.gather(
-            self._stored(partition, entry.id), self._table.get(partition, chain.HEAD_ROW)
-        )
-        if stored is not None:
-            return stored
-        rows = chain.next_rows(chain.read_head(head), entry)
-        try:
-            await self._table.write_together(rows)
-        except (Conflict, AnswerLost):
-            return None  # the next look tells whether it arrived all the same
-        return chain.read_entry(rows[0])
-
-    async def _stored(self, partition: str, entry_id: str) -> StoredEntry | None:
-        index = await self._table.get(partition, chain.index_row(entry_id))
-        if index is None:
-            return None
-        sequence = index.columns.get("sequence")
-        entity = await self._table.get(partition, chain.entry_row(sequence)) if isinstance(sequence, int) else None
-        if entity is None:
-            raise CorruptRow(f"entry {entry_id} of {partition} is in the index and gone: verify that day of the ledger")
-        return chain.read_entry(entity)
 
 
 def _day_of(entry_id: str) -> date:

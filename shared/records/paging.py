@@ -8,8 +8,8 @@ import asyncio
 import base64
 import heapq
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ class Search:
     target: str | None = None
     loop: str | None = None
     kind: EntryKind | None = None
+    found_by: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is None or self.until.tzinfo is None:
@@ -131,7 +132,8 @@ def _conditions(search: Search) -> tuple[str, dict[str, str]]:
         "until": chain.time_text(search.until),
     }
     conditions = ["RowKey ge @first_row", "RowKey lt @after_row", "at ge @since", "at lt @until"]
-    for column, wanted in (("target", search.target), ("loop", search.loop), ("kind", search.kind)):
+    words = [(f"by_{name}", word) for name, word in search.found_by.items()]
+    for column, wanted in (("target", search.target), ("loop", search.loop), ("kind", search.kind), *words):
         if wanted is not None:
             conditions.append(f"{column} eq @{column}")
             parameters[column] = wanted

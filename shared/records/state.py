@@ -4,7 +4,8 @@ One partition an endpoint, so that one query reads all that arbitration needs. W
 (memory, desired state, action) is compared and swapped by ETag; an intent has one owner, its source, and is replaced.
 
 Rows are `target,<target>`, `desired,<target>,<dimension>`, `action,<target>,<dimension>` and
-`intent,<target>,<dimension>,<source>,<kind>` (keys encoded, see `keys`).
+`intent,<target>,<dimension>,<source>,<kind>`, with `,<holder>` at the end for an intent of a lease's holder (keys
+encoded, see `keys`).
 """
 
 import asyncio
@@ -145,8 +146,9 @@ class StateStore:
         return await self._swap(endpoint_key, ACTION.encode(value), etag, "action", target, dimension)
 
     async def put_intent(self, endpoint_key: str, intent: Intent) -> str:
-        """Store the intent in the place of the same source's one of that kind, if any; its ETag."""
-        row = join_key("intent", intent.target, intent.dimension, intent.source, intent.kind)
+        """Store the intent in the place of the same source's (and holder's) one of that kind, if any; its ETag."""
+        holder = (intent.holder,) if intent.holder else ()
+        row = join_key("intent", intent.target, intent.dimension, intent.source, intent.kind, *holder)
         return await self._table.put(_entity(endpoint_key, row, INTENT.encode(intent)))
 
     @property
@@ -201,7 +203,7 @@ def _state(endpoint_key: str, entities: Iterable[Entity], now: datetime) -> tupl
                 desired[target, cast("Dimension", dimension)] = _row(DECISION, entity)
             case ("action", target, dimension):
                 actions[target, cast("Dimension", dimension)] = _row(ACTION, entity)
-            case ("intent", _, _, _, _):
+            case ("intent", _, _, _, _) | ("intent", _, _, _, _, _):
                 intent = _row(INTENT, entity)
                 if intent.value.is_live(now):
                     intents.append(intent)

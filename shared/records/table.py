@@ -27,6 +27,8 @@ from shared.records.rows import Column, Entity
 # Both: with aiohttp, azure-core reports a connection that broke after the request was sent as a ServiceRequestError.
 _NO_ANSWER = (ServiceRequestError, ServiceResponseError)
 _CONFLICT_STATUSES = (404, 409, 412)
+TRANSACTION_ROWS = 100
+"""As many as Azure Tables take in one transaction."""
 
 
 class Table:
@@ -91,15 +93,31 @@ class Table:
         except ResourceModifiedError as error:
             raise Conflict(self._words(partition, row)) from error
 
-    async def write_together(self, entities: Sequence[Entity]) -> None:
+    async def delete_together(self, partition: str, rows: Sequence[str]) -> None:
+        """Remove these rows of a partition, a hundred at a time; those that are gone already are no error."""
+        for start in range(0, len(rows), TRANSACTION_ROWS):
+            some = rows[start : start + TRANSACTION_ROWS]
+            keys = [{"PartitionKey": partition, "RowKey": row} for row in some]
+            try:
+                await self._client.submit_transaction([(TransactionOperation.DELETE, key) for key in keys])
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+                for row in some:
+                    await self.delete(partition, row)
+
+    async def write_together(self, entities: Sequence[Entity]) -> list[str]:
         """One transaction in one partition, all or nothing: rows with an ETag are replaced, the others inserted.
+
+        The rows' new ETags, in their order; "" for one that was not told.
 
         Raises:
             Conflict: a row to insert exists, or one to replace is not as it was at its ETag.
             AnswerLost: read whether it arrived before repeating it.
         """
         try:
-            await self._creating_table(lambda: self._client.submit_transaction(map(_operation, entities)))
+            answers = await self._creating_table(lambda: self._client.submit_transaction(map(_operation, entities)))
+            return [str(answer.get("etag") or "") for answer in answers]
         except _NO_ANSWER as error:
             raise AnswerLost(f"no answer to a transaction on {entities[0].partition}") from error
         except HttpResponseError as error:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
+from shared.records.account import endpoint
 from shared.records.errors import SettingsMissing
+from shared.settings import STORAGE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from shared.records.table import Table
 
-_SETTING = "AzureWebJobsStorage"
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 # Azure's own client waits up to minutes; a durable activity is repeated anyway, with the whole picture read anew.
 _CLIENT_OPTIONS: dict[str, Any] = {
@@ -89,23 +90,12 @@ def open_tables(
     Raises:
         SettingsMissing: none of them, or an identity's setting without a credential.
     """
-    if connection_string := storage.get(_SETTING):
+    if connection_string := storage.get(STORAGE):
         return Tables(lambda: _by_connection_string(connection_string), prefix, new_write_id)
-    endpoint = _endpoint(storage)
+    url = endpoint(storage, "table")
     if credential is None:
-        raise SettingsMissing(f"{endpoint} is reached by identity: open_tables needs a credential")
-    return Tables(lambda: _by_identity(endpoint, credential), prefix, new_write_id)
-
-
-def _endpoint(storage: Mapping[str, str]) -> str:
-    if uri := storage.get(f"{_SETTING}__tableServiceUri"):
-        return uri
-    if account := storage.get(f"{_SETTING}__accountName"):
-        return f"https://{account}.table.core.windows.net"
-    raise SettingsMissing(
-        f"no storage account: set {_SETTING} (a connection string), or {_SETTING}__accountName or "
-        f"{_SETTING}__tableServiceUri for a managed identity"
-    )
+        raise SettingsMissing(f"{url} is reached by identity: open_tables needs a credential")
+    return Tables(lambda: _by_identity(url, credential), prefix, new_write_id)
 
 
 def _by_connection_string(connection_string: str) -> "TableServiceClient":
@@ -114,7 +104,7 @@ def _by_connection_string(connection_string: str) -> "TableServiceClient":
     return TableServiceClient.from_connection_string(connection_string, **_CLIENT_OPTIONS)
 
 
-def _by_identity(endpoint: str, credential: "AsyncTokenCredential") -> "TableServiceClient":
+def _by_identity(url: str, credential: "AsyncTokenCredential") -> "TableServiceClient":
     from azure.data.tables.aio import TableServiceClient
 
-    return TableServiceClient(endpoint, credential=credential, **_CLIENT_OPTIONS)
+    return TableServiceClient(url, credential=credential, **_CLIENT_OPTIONS)

@@ -52,17 +52,80 @@ EXPECTED: Mapping[str, list[dict[str, Any]]] = {
         },
         DURABLE_CLIENT,
     ],
-    # admin: operators
+    # upkeep: chores
+    "upkeep": [
+        {
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "%WATCHKEEPER_UPKEEP_SCHEDULE%",
+            "runOnStartup": False,
+            "useMonitor": False,
+        },
+        DURABLE_CLIENT,
+    ],
+    # people: telling them
+    "notices": [
+        {
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "%WATCHKEEPER_NOTICES_SCHEDULE%",
+            "runOnStartup": False,
+            "useMonitor": False,
+        },
+    ],
+    "admin_notices": [http("notices", "GET"), ANSWER],
+    "admin_notice": [http("notices/{id}", "GET"), ANSWER],
+    "admin_notice_resend": [http("notices/{id}/resend", "POST"), ANSWER],
+    "admin_notices_test": [http("notices/test", "POST"), ANSWER],
+    "admin_upkeep": [http("upkeep", "GET"), ANSWER],
+    "admin_upkeep_run": [http("upkeep/run", "POST"), ANSWER, DURABLE_CLIENT],
+    # admin_dead_letters: what nobody could take
+    "admin_dead_letters": [http("dead-letters", "GET"), ANSWER],
+    "admin_dead_letters_of": [http("dead-letters/{name}", "GET"), ANSWER],
+    "admin_dead_letters_resubmit": [http("dead-letters/{name}/resubmit", "POST"), ANSWER],
+    "admin_dead_letters_discard": [http("dead-letters/{name}/discard", "POST"), ANSWER],
+    # admin_ledger: auditors
+    "admin_ledger_days": [http("ledger/days", "GET"), ANSWER],
+    "admin_ledger_verify": [http("ledger/days/{day}/verify", "GET"), ANSWER],
+    "admin_activity": [http("explain/{id}/activity", "GET"), ANSWER],
+    # admin_state, admin: operators
+    "admin_state": [http("state", "GET"), ANSWER],
     "admin_targets": [http("targets", "GET"), ANSWER],
     "admin_target": [http("targets/{name}", "GET"), ANSWER],
+    "admin_readiness": [http("targets/{name}/readiness", "GET"), ANSWER],
     "admin_ledger": [http("ledger", "GET"), ANSWER],
     "admin_explain": [http("explain/{id}", "GET"), ANSWER],
+    "admin_policy": [http("policy", "GET"), ANSWER],
+    "admin_policy_target": [http("policy/targets/{name}", "GET"), ANSWER],
+    "admin_policy_unwatched": [http("policy/unwatched", "GET"), ANSWER],
     "admin_pause": [http("pause", "POST"), ANSWER],
     "admin_resume": [http("resume", "POST"), ANSWER],
     "admin_kill_switch": [http("kill-switch", "PUT", "DELETE"), ANSWER],
+    # admin_exemptions, admin_breakers: what people except, and what stopped by itself
+    "admin_exemptions": [http("exemptions", "GET"), ANSWER],
+    "admin_exempt": [http("exemptions", "PUT", "DELETE"), ANSWER],
+    "admin_breakers": [http("breaker", "GET"), ANSWER],
+    "admin_breaker_reset": [http("breaker/reset", "POST"), ANSWER],
+    "admin_whatif": [http("whatif", "POST"), ANSWER],
     "admin_evaluate": [http("evaluate", "POST"), ANSWER, DURABLE_CLIENT],
+    "admin_secrets": [http("secrets", "GET"), ANSWER],
+    "admin_caches": [http("caches", "GET"), ANSWER],
+    "admin_caches_drop": [http("caches/drop", "POST"), ANSWER],
     "health": [http("health", "GET", level="ANONYMOUS"), ANSWER],
     "ready": [http("ready", "GET"), ANSWER],
+    # admin_signals: what came in, and what could not be read
+    "admin_signals": [http("signals", "GET"), ANSWER],
+    "admin_signal_kinds": [http("signals/kinds", "GET"), ANSWER],
+    "admin_quarantine": [http("quarantine", "GET"), ANSWER],
+    "admin_quarantine_entry": [http("quarantine/{id}", "GET"), ANSWER],
+    "admin_quarantine_resubmit": [http("quarantine/{id}/resubmit", "POST"), ANSWER, DURABLE_CLIENT],
+    "admin_quarantine_discard": [http("quarantine/{id}/discard", "POST"), ANSWER],
+    # approvals: the links' credential is their signature
+    "admin_approvals": [http("approvals", "GET"), ANSWER],
+    "admin_answer_by_link": [http("approvals/link", "GET", "POST", level="ANONYMOUS"), ANSWER, DURABLE_CLIENT],
+    "admin_approval": [http("approvals/{id:minlength(16)}", "GET"), ANSWER],
+    "admin_approve": [http("approvals/{id:minlength(16)}/approve", "POST"), ANSWER, DURABLE_CLIENT],
+    "admin_deny": [http("approvals/{id:minlength(16)}/deny", "POST"), ANSWER, DURABLE_CLIENT],
     # brought by the Durable library itself
     "BuiltIn__HttpActivity": [durable("activity", "input", activity="BuiltIn__HttpActivity")],
     "BuiltIn__HttpPollOrchestrator": [
@@ -93,8 +156,8 @@ def test_triggers_and_bindings(index: AppIndex, name: str) -> None:
     assert function.retry is None
 
 
-def test_health_alone_needs_no_key(index: AppIndex) -> None:
-    assert anonymous_functions(App(index, {}, {})) == ["health"]
+def test_health_and_signed_links_alone_need_no_key(index: AppIndex) -> None:
+    assert anonymous_functions(App(index, {}, {})) == ["admin_answer_by_link", "health"]
 
 
 def test_no_check_of_the_real_host_s_rules_finds_anything() -> None:

@@ -19,6 +19,10 @@ def test_good_settings() -> None:
     assert settings.identity_client_id == "c"
 
 
+def test_links_to_this_machine_need_no_encryption() -> None:
+    assert read_settings(GOOD | {"WATCHKEEPER_PUBLIC_URL": "http://127.0.0.1:7071/"}).public_url
+
+
 def test_an_identity_based_connection() -> None:
     settings = read_settings(
         {"AzureWebJobsStorage__accountName": "keeper", "WATCHKEEPER_POLICY_BLOB": "policies/a/policy.yaml"}
@@ -38,6 +42,13 @@ def test_an_identity_based_connection() -> None:
         ({"WATCHKEEPER_POLICY_MAX_AGE_S": "-1"}, ["WATCHKEEPER_POLICY_MAX_AGE_S is '-1'"]),
         ({"WATCHKEEPER_POLICY_MAX_AGE_S": "nan"}, ["WATCHKEEPER_POLICY_MAX_AGE_S is 'nan'"]),
         ({"WATCHKEEPER_POLICY_MAX_AGE_S": "inf"}, ["WATCHKEEPER_POLICY_MAX_AGE_S is 'inf'"]),
+        ({"WATCHKEEPER_SECRET_MAX_AGE_S": "7200"}, ["WATCHKEEPER_SECRET_MAX_AGE_S is 7200", "3600 or less"]),
+        (
+            {"WATCHKEEPER_VAULT_URL": "https://kv.vault.azure.net/secrets/x"},
+            ["WATCHKEEPER_VAULT_URL", "without a path"],
+        ),
+        ({"WATCHKEEPER_PUBLIC_URL": "http://keeper.example.com"}, ["WATCHKEEPER_PUBLIC_URL", "starts with https://"]),
+        ({"WATCHKEEPER_NOTICE_TOPIC": "http://127.0.0.1.example.com/"}, ["WATCHKEEPER_NOTICE_TOPIC", "https://"]),
         ({"WATCHKEEPER_TABLE_PREFIX": "1-a"}, ["WATCHKEEPER_TABLE_PREFIX is '1-a'", "a letter first"]),
     ],
 )

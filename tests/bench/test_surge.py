@@ -131,13 +131,6 @@ class TestPlay:
         assert least_gap_s(one_operation=False) == 15
         assert least_gap_s(one_operation=True) >= SHORT.cold_start_s
 
-    def test_keda_grows_once_in_a_period_however_often_it_looks(self) -> None:
-        on, keda = site(one_operation=False, capacity=5), KedaWithHpa(5, 0)
-        let_pass(on, 30, arriving=20)
-        keda.look(on)
-        keda.look(on)
-        assert on.changes == [(30, 5, 10)]
-
     def test_watchkeeper_decides_nothing_while_its_operation_runs(self) -> None:
         looks: list[datetime] = []
         changed_at: set[datetime | None] = set()

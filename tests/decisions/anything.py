@@ -4,7 +4,17 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from shared.domain import Fresh, Measurement, Missing, ScalingMemory, ScalingSnapshot, Stale
+from shared.decisions.scaling.arrivals import learned
+from shared.domain import (
+    ArrivalMemory,
+    Fresh,
+    Measurement,
+    Missing,
+    PendingOrder,
+    ScalingMemory,
+    ScalingSnapshot,
+    Stale,
+)
 from shared.policy import KnownRate, LearnedRate, Scaling
 from tests.decisions.builders import NOW, TARGET
 
@@ -43,6 +53,19 @@ snapshots: st.SearchStrategy[ScalingSnapshot] = st.builds(
     scaled_by_cluster=st.sampled_from((False,) * 9 + (True,)),
 )
 
+
+@st.composite
+def arrival_memories(draw: st.DrawFn) -> ArrivalMemory:
+    """What was learned from some hours of any arrivals, with gaps."""
+    memory = ArrivalMemory()
+    at = NOW - timedelta(days=draw(st.sampled_from((0, 1, 8))))
+    for _ in range(draw(st.integers(0, 12))):
+        at += timedelta(seconds=draw(st.sampled_from((60, 600, 1800, 86_000))))
+        sample = Fresh(value=draw(rates), at=at, source="any")
+        memory = learned(memory, sample, draw(st.sampled_from((30.0, 900.0))), 0.07, seasons=draw(st.booleans()))
+    return memory
+
+
 memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.builds(
     ScalingMemory,
     schema=st.just(1),
@@ -64,6 +87,10 @@ memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.build
     completions_before_growth_per_s=st.none() | rates,
     less_needed_since=st.none() | moments,
     less_needed_peak=st.integers(0, 50),
+    arrivals=arrival_memories(),
+    cold_start_s=st.none() | st.floats(0, 3600),
+    cold_start_off_s=st.floats(0, 600),
+    pending=st.lists(st.builds(PendingOrder, at=moments, instances=st.integers(1, 50)), max_size=3).map(tuple),
 )
 
 
@@ -89,4 +116,5 @@ def policies(draw: st.DrawFn) -> Scaling:
         max_step_out=draw(st.none() | st.integers(1, 50)),
         max_step_in=draw(st.none() | st.integers(1, 50)),
         headroom_pct=draw(st.floats(0, 90)),
+        forecast=draw(st.sampled_from(("off", "shadow", "on"))),
     )

@@ -27,6 +27,7 @@ class Plant:
     `arrivals` gives messages a second at a second; `noise` makes them random with that rate as mean; `dispatcher_limit`
     bounds the messages a second that are taken from the queue. `one_by_one`: Azure takes no change during another.
     `in_whole_messages`: a message counts as completed when all of it is. No metric appears after `metrics_until`.
+    `price_usd_per_hour` is what Azure says of one instance.
     """
 
     rules: Scaling
@@ -40,6 +41,7 @@ class Plant:
     one_by_one: bool = True
     in_whole_messages: bool = False
     metrics_until: int = 10**9
+    price_usd_per_hour: float | None = None
 
     t: int = 0
     depth: float = 0.0
@@ -135,6 +137,7 @@ class Plant:
             ready=self._metric(2),
             ordered=self.capacity if running else None,
             provisioning_state="Updating" if running else "Succeeded",
+            price_usd_per_hour=self.price_usd_per_hour,
         )
         intents, self.memory = decide(seen, self.memory, self.rules, self.now)
         if running and self.one_by_one:

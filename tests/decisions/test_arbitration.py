@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 from random import Random
-from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +12,8 @@ from shared.decisions.arbitration import PRECEDENCE, Subject, arbitrate, fold
 from shared.domain import Decision, Intent, IntentKind, Source
 from tests.decisions.builders import NOW, TARGET
 
-KINDS: tuple[IntentKind, ...] = get_args(IntentKind)
+# Leases are in test_endpoint.py.
+KINDS: tuple[IntentKind, ...] = ("wish", "floor", "ceiling", "hold")
 OTHER = TARGET.replace("/blue", "/green")
 
 
@@ -126,6 +126,23 @@ class TestPrecedence:
         assert "Held at 1 by person" in alarm
         assert "at least 3: never alone" in alarm
 
+    def test_only_a_persons_hold_goes_below_a_safety_floor(self) -> None:
+        floor = intent("platform", "floor", 3, reason="never alone")
+        below = [intent("rollout", kind, 1) for kind in ("wish", "ceiling", "hold")]
+        below += [intent(source, kind, 1) for source in ("person", "manual_change") for kind in ("wish", "ceiling")]
+        for each in below:
+            decision = folded(1, floor, each)
+            assert (decision.to, decision.reason, decision.alarms) == (3, "never alone", ())
+            assert lost(decision) == {(each.source, each.kind)}
+            assert decision.overruled[0].by == "platform: platform_floor"
+
+    def test_a_wait_after_a_change_that_did_not_work_is_not_cut_short_by_what_adds_nothing(self) -> None:
+        waiting = (intent("platform", "floor", 3), intent("platform", "hold", reason="backing off"))
+        for each in (intent("rollout", "hold"), intent("rollout", "wish", 1), intent("rollout", "floor", 1)):
+            decision = folded(2, *waiting, each)
+            assert decision.to == 2
+            assert any("at least 3" in alarm for alarm in decision.alarms)
+
     def test_a_hold_above_the_floor_alarms_nobody(self) -> None:
         assert folded(4, intent("platform", "floor", 3), intent("person", "hold")).alarms == ()
 
@@ -207,7 +224,7 @@ class TestAnyIntents:
 def _is_met(each: Intent, to: int, current: int) -> bool:
     """An independent reading of the four kinds."""
     match each.kind:
-        case "hold":
+        case "hold" | "lease":
             return to == current
         case "wish":
             return each.value is None or to == each.value
@@ -243,26 +260,35 @@ class TestSmallWorldsExhaustively:
             decision = folded(current, *present)
             assert decision.to == _by_the_words(current, present), (current, [i.rule for i in present])
 
-    def test_a_safety_floor_is_broken_only_by_a_hold_and_never_silently(self) -> None:
-        floors = [each for each in self.INTENTS if each.kind == "floor"]
+    def test_a_safety_floor_is_broken_only_by_a_persons_hold_and_never_silently(self) -> None:
+        floor = next(each for each in self.INTENTS if each.source == "platform")
         for current, present in self.worlds():
             decision = folded(current, *present)
-            for floor in (each for each in floors if each in present):
-                if decision.to < (floor.value or 0):
-                    assert decision.winner in ("rollout", "manual_change", "person")
-                    assert any(floor.reason in alarm for alarm in decision.alarms)
+            if floor in present and decision.to < (floor.value or 0):
+                assert decision.winner in ("manual_change", "person")
+                assert any(floor.reason in alarm for alarm in decision.alarms)
+
+    def test_a_rollouts_floor_is_broken_only_by_a_hold_as_high(self) -> None:
+        floor = next(each for each in self.INTENTS if (each.source, each.kind) == ("rollout", "floor"))
+        for current, present in self.worlds():
+            if floor in present and folded(current, *present).to < (floor.value or 0):
+                held_by = {each.source for each in present if each.kind == "hold"}
+                assert held_by & {"rollout", "manual_change", "person"}
 
 
 def _by_the_words(current: int, present: Sequence[Intent]) -> int:
     """The design's sentence on precedence, highest first, written as it is read."""
     said = {(each.source, each.kind): each.value or 0 for each in present}
-    if {("person", "hold"), ("manual_change", "hold"), ("rollout", "hold")} & said.keys():
+    floor = said.get(("platform", "floor"), 0)
+    if {("person", "hold"), ("manual_change", "hold")} & said.keys():
         return current
+    if ("rollout", "hold") in said:
+        return max(current, floor)
     value = said.get(("scaling", "wish"), said.get(("savings", "wish"), current))
     if ("scaling", "hold") in said:
         value = current
     value = min(value, said.get(("budget", "ceiling"), value))
-    return max(value, said.get(("platform", "floor"), value), said.get(("rollout", "floor"), value))
+    return max(value, floor, said.get(("rollout", "floor"), value))
 
 
 class TestIdentity:

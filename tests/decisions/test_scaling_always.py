@@ -113,7 +113,7 @@ def test_within_the_cool_downs_nothing_changes_but_up_to_min(
     capacity = capacity_of(seen)
     if intent.value > capacity and rules.scale_out_cooldown_s > 1:
         assert capacity < rules.min
-    if rules.scale_in_cooldown_s > 1:
+    if rules.cooldown_s > 1:
         assert intent.value >= capacity
 
 

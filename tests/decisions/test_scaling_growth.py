@@ -267,8 +267,8 @@ class TestServiceRate:
             watch.look(60 * minute, depth=500, completions_per_s=6, capacity=2)
         assert watch.memory.service_rate_per_s == pytest.approx(3.0, rel=0.02)
 
-    @pytest.mark.parametrize(("completions", "learned"), [(6, 2.0), (1, 0.9)])
-    def test_one_minute_is_believed_in_part_and_more_if_it_is_faster(self, completions: int, learned: float) -> None:
+    @pytest.mark.parametrize(("completions", "learned"), [(6, 1 + 2 * 360 / 410), (1, 0.9)])
+    def test_a_minute_is_believed_by_how_much_was_completed_in_it(self, completions: int, learned: float) -> None:
         watch = Watch(policy(service_rate=LEARNED))
         for minute in (1, 2):
             watch.look(60 * minute, depth=500, completions_per_s=completions, capacity=2)

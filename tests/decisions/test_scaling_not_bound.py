@@ -65,6 +65,16 @@ class TestGrowthThatDidNotHelp:
         assert self.grown(3.0).look(540, depth=5000, capacity=8, completions_per_s=3.0).rule == "not_capacity_bound"
         assert self.grown(4.0).look(540, depth=5000, capacity=8, completions_per_s=4.0).kind == "wish"
 
+    def test_a_growth_that_noise_can_hide_proves_nothing(self) -> None:
+        """Ten completions a minute, give or take three: one instance more beside three does not show in them."""
+        watch = Watch(RULES)
+        watch.looks(0, 60, depth=5000, capacity=3, completions_per_s=0.17)
+        watch.changed(60, 3, 4)
+        watch.looks(75, 225, depth=5000, capacity=4, ready=3, completions_per_s=0.17)
+        intents = watch.looks(240, 1200, depth=5000, capacity=4, completions_per_s=0.16)
+        assert {intent.kind for intent in intents} == {"wish"}
+        assert watch.memory.grown_from is None
+
     def test_it_ends_when_completions_rise(self) -> None:
         watch = self.grown(2)
         intents = watch.looks(540, 900, depth=5000, capacity=8, completions_per_s=8)

@@ -21,14 +21,14 @@ class TestPatience:
     def test_a_moment_of_need_starts_the_wait_again(self) -> None:
         watch = Watch()
         watch.looks(0, 285, **IDLE)
-        assert watch.look(290, **IDLE | {"arrivals_per_s": 5.5}).rule == "promise_kept"
+        assert watch.look(290, **IDLE | {"depth": 1700}).rule == "promise_kept"
         assert {intent.rule for intent in watch.looks(300, 585, **IDLE)} == {"waiting_to_shrink"}
         assert watch.look(600, **IDLE).rule == "less_suffices"
 
     def test_the_most_that_was_needed_meanwhile_is_kept(self) -> None:
         watch = Watch()
         watch.looks(0, 135, **IDLE)
-        watch.look(150, **IDLE | {"arrivals_per_s": 2.4})  # three instances with headroom
+        watch.look(150, **IDLE | {"depth": 750})  # three instances for the backlog
         watch.looks(165, 285, **IDLE)
         assert watch.look(300, **IDLE).value == 3
 
@@ -54,7 +54,7 @@ class TestPatience:
     def test_a_need_seen_at_another_size_is_forgotten(self) -> None:
         """A person shrank it below what was once needed: the old peak must not keep it there for ever."""
         watch = Watch()
-        watch.look(0, **IDLE | {"arrivals_per_s": 3.9})  # five are needed
+        watch.look(0, **IDLE | {"depth": 1300})  # five are needed
         watch.looks(15, 150, **IDLE)
         intents = watch.looks(165, 600, **IDLE | {"capacity": 4})
         assert intents[-1].value == 1
@@ -73,9 +73,9 @@ class TestHowFar:
         watch = Watch(policy(headroom_pct=50.0))
         assert watch.looks(0, 300, **IDLE | {"arrivals_per_s": 2.0, "completions_per_s": 2.0})[-1].value == 3
 
-    def test_and_the_backlog_within_the_promise(self) -> None:
+    def test_and_the_backlog_well_within_the_promise(self) -> None:
         watch = Watch()
-        assert watch.looks(0, 300, **IDLE | {"depth": 900})[-1].value == 3
+        assert watch.looks(0, 300, **IDLE | {"depth": 900})[-1].value == 4
 
     def test_shrinking_does_not_call_for_growth(self) -> None:
         watch = Watch()
@@ -123,4 +123,6 @@ def test_learning_a_faster_rate_lets_instances_go() -> None:
     watch = Watch(policy(service_rate=LEARNED))
     watch.looks(0, 900, depth=500, arrivals_per_s=12, completions_per_s=12, capacity=6)
     assert (watch.memory.service_rate_per_s or 0) > 1.8
-    assert watch.looks(915, 1260, depth=2, arrivals_per_s=2, completions_per_s=2, capacity=6)[-1].value == 2
+    watch.looks(915, 4500, depth=2, arrivals_per_s=2, completions_per_s=2, capacity=6)
+    watch.changed(4500, 6, 5)
+    assert watch.looks(4515, 5400, depth=2, arrivals_per_s=2, completions_per_s=2, capacity=5)[-1].value == 2

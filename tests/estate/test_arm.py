@@ -247,6 +247,17 @@ async def test_a_change_leaves_the_new_token_for_the_next_request(azure: Azure) 
     assert azure.mutations() == 2
 
 
+async def test_a_token_that_azure_refuses_before_its_time_is_not_used_again(azure: Azure) -> None:
+    await read(azure)
+    azure.cloud.identity.expire_tokens()
+    assert await read(azure) == 2
+    azure.cloud.identity.expire_tokens()
+    with pytest.raises(ArmError):
+        await change(azure)
+    assert await change(azure) == 202
+    assert azure.mutations() == 2
+
+
 async def test_without_a_token_nothing_is_sent_and_that_is_said(azure: Azure) -> None:
     azure.cloud.faults.add(Fault(host="identity", status=400, times=99))
     with pytest.raises(ArmError, match="nothing was sent") as raised:

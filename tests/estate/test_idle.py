@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain import Fresh, Missing
-from shared.estate.idle import LONGEST_GAP, EmptySpell, EmptySpells, bridged
-from shared.estate.metrics import LOOK_BACK, QueueRates
+from shared.domain import Fresh, Measurement, Missing
+from shared.estate.idle import LONGEST_GAP, EmptySpell, EmptySpells, bridged, depth_of
+from shared.estate.metrics import LOOK_BACK, MostActive, QueueRates
 from tests.estate.test_metrics import START
 
 NOTHING = Missing(reason="no complete interval", source="metric")
@@ -64,3 +64,32 @@ def test_a_spell_is_all_zeros_without_a_gap(reads: list[tuple[int, int]]) -> Non
         assert found.reads == len(inside)
         assert all(depth == 0 for _, depth in inside)
         assert all(b[0] - a[0] <= LONGEST_GAP for a, b in pairwise(inside))
+
+
+def minute(most: float, start_s: float) -> MostActive:
+    return MostActive(most=most, start=at(start_s), end=at(start_s + 60))
+
+
+READ = Fresh(value=3.0, at=at(0), source="read")
+
+
+@pytest.mark.parametrize(
+    ("read", "seen", "depth"),
+    [
+        (READ, minute(0, 0), 0.0),
+        (READ, minute(0, -1), 3.0),  # it may have ended before the read found three
+        (READ, minute(2, 0), 3.0),
+        (READ, None, 3.0),
+        (NOTHING, minute(0, -300), 0.0),
+        (NOTHING, minute(2, 0), None),
+    ],
+)
+def test_only_a_whole_empty_minute_since_the_last_read_is_a_depth(
+    read: Measurement, seen: MostActive | None, depth: float | None
+) -> None:
+    found = depth_of(read, read.at if isinstance(read, Fresh) else None, seen)
+    assert (found.value if isinstance(found, Fresh) else None) == depth
+    if found is not read:
+        assert isinstance(found, Fresh)
+        assert seen is not None
+        assert (found.at, found.source) == (seen.end, "metric ActiveMessages")

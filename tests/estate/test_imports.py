@@ -18,6 +18,8 @@ import pytest
         "shared.estate.queues",
         "shared.estate.quota",
         "shared.estate.reader",
+        "shared.estate.secrets",
+        "shared.estate.vault",
         "shared.changes.capacity",
         "shared.probe",
     ],

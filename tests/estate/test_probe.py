@@ -13,7 +13,7 @@ from local.cloud.faults import Fault
 from shared.assumptions import BY_NAME, REGISTER
 from shared.domain import DeploymentId, QueueId
 from shared.probe import Finding, run
-from tests.estate.azure import BLUE, IMAGES, SUBSCRIPTION, Azure, running_azure, small_estate
+from tests.estate.azure import BLUE, IMAGES, SUBSCRIPTION, TEXTS, Azure, running_azure, small_estate
 
 PROBED = [assumption for assumption in REGISTER if assumption.probe]
 
@@ -61,6 +61,7 @@ async def test_without_a_queue_or_a_deployment_it_says_what_to_name() -> None:
     assert "--queue" in found["servicebus.list_carries_counts"].line
     assert "--queue" in found["servicebus.queue_location"].line
     assert "--queue" in found["monitor.delay_s"].line
+    assert "--queue" in found["monitor.idle_queue_series"].line
     assert "--deployment" in found["graph.lists_deployments"].line
     assert "--deployment" in found["quota.family_names_join"].line
 
@@ -80,6 +81,18 @@ async def test_metrics_that_are_too_old_settle_nothing() -> None:
         assert "later than any value" in (await findings(azure))["monitor.delay_s"].line
         await azure.minutes(10)
         assert "send some messages" in (await findings(azure))["monitor.delay_s"].line
+
+
+async def test_what_idle_queues_show_is_settled_by_one_that_is_empty(azure: Azure) -> None:
+    azure.counts("images", active=5)
+    await traffic(azure)
+    assert "name an idle one" in (await findings(azure))["monitor.idle_queue_series"].line
+    line = (await findings(azure, (IMAGES, TEXTS)))["monitor.idle_queue_series"].line
+    assert "zero, as by default ('texts' is empty and its ActiveMessages are 0)" in line
+    azure.counts("images", active=0)
+    assert "name an idle one" in (await findings(azure))["monitor.idle_queue_series"].line, "it has just become empty"
+    azure.cloud.faults.add(Fault(path="getBatch", status=403, times=9))
+    assert "not settled, because metrics of northeurope" in (await findings(azure))["monitor.idle_queue_series"].line
 
 
 async def command(azure: Azure, *arguments: str) -> tuple[int | None, str, str]:
@@ -105,7 +118,7 @@ async def test_the_command_prints_a_line_each_and_its_code_says_whether_all_is_s
         assert [line.split(":")[0] for line in out.splitlines()] == [assumption.name for assumption in PROBED]
         assert (code, out.count("as by default")) == (0, len(PROBED))
         code, out, _ = await command(azure, "--subscription", SUBSCRIPTION)
-        assert (code, out.count("not settled")) == (1, 3)
+        assert (code, out.count("not settled")) == (1, 4)
         assert azure.mutations() == 0
 
 

@@ -12,12 +12,13 @@ from jsonschema import Draft202012Validator
 from shared.policy import review_policy, schema
 from shared.policy.__main__ import main
 from shared.policy.reference import markdown
-from shared.policy.schema import resolved
+from shared.policy.schema import platform_format, project_format
 from tests.policy.documents import as_yaml, document, target
 
 REPOSITORY = Path(__file__).parents[2]
 POLICIES = REPOSITORY / "infra" / "policies"
 SAMPLES = sorted(POLICIES.glob("*.yaml"))
+PROJECTS = sorted((POLICIES / "projects").glob("*.yaml"))
 
 
 def objects(node: Any) -> list[dict[str, Any]]:
@@ -26,7 +27,7 @@ def objects(node: Any) -> list[dict[str, Any]]:
         return [found for item in node for found in objects(item)]
     if not isinstance(node, dict):
         return []
-    own = [node] if node.get("type") == "object" else []
+    own = [node] if node.get("type") == "object" and "properties" in node else []
     return own + [found for item in node.values() for found in objects(item)]
 
 
@@ -36,6 +37,15 @@ def test_the_schema_file_is_current(capsys: pytest.CaptureFixture[str]) -> None:
     written = (POLICIES / "policy.schema.json").read_text()
     assert written == capsys.readouterr().out, (
         "run `python -m shared.policy schema > infra/policies/policy.schema.json`"
+    )
+
+
+def test_the_schema_file_of_projects_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "--project"]) == 0
+
+    written = (POLICIES / "project.schema.json").read_text()
+    assert written == capsys.readouterr().out, (
+        "run `python -m shared.policy schema --project > infra/policies/project.schema.json`"
     )
 
 
@@ -56,7 +66,7 @@ def test_every_field_has_a_description_and_every_number_its_unit_and_bounds() ->
     del numbers["version"]  # a name, not a quantity
 
     assert len(fields) > 30
-    assert [name for name, node in fields if not resolved(node).get("description")] == []
+    assert [name for name, node in fields if not platform_format().resolved(node).get("description")] == []
     assert len(numbers) > 5
     assert [name for name, node in numbers.items() if not {"x-unit", "minimum", "maximum"} <= node.keys()] == []
 
@@ -65,8 +75,22 @@ def test_every_field_has_a_description_and_every_number_its_unit_and_bounds() ->
 def test_samples_are_valid_and_the_schema_accepts_them(sample: Path) -> None:
     text = sample.read_text()
 
-    assert review_policy(text, sample.name).policy.targets
+    reviewed = review_policy(text, sample.name)
+    assert reviewed.policy.targets or reviewed.policy.projects
     assert list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(text))) == []
+
+
+@pytest.mark.parametrize("sample", PROJECTS, ids=lambda path: path.name)
+def test_samples_of_projects_are_valid_and_their_schema_accepts_them(sample: Path) -> None:
+    values = yaml.safe_load(sample.read_text().replace("mode: off", "mode: 'off'"))
+
+    assert list(Draft202012Validator(project_format().schema).iter_errors(values)) == []
+
+
+def test_the_samples_of_both_kinds_fit_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(PROJECTS) >= 2
+    assert main(["check", str(POLICIES / "platform.yaml"), "--projects", str(POLICIES / "projects")]) == 0
+    assert "warning" not in capsys.readouterr().out
 
 
 def test_the_sample_to_start_from_has_no_warnings() -> None:

@@ -39,6 +39,16 @@ def test_a_target_can_take_back_an_optional_default() -> None:
     assert only_target(policy).scaling.max_step_in is None
 
 
+@pytest.mark.parametrize(("cold_start_s", "patience_s"), [(30, 60), (180, 60), (600, 200), (900, 300), (3600, 300)])
+def test_what_comes_back_quickly_may_go_soon(cold_start_s: int, patience_s: float) -> None:
+    """How long a lower need is watched follows the target's own cold start, unless somebody says it."""
+    defaults = {"max": 6, "cold_start_s": 900}
+    scaling = only_target(load(target(scaling={"cold_start_s": cold_start_s}), defaults=defaults)).scaling
+    assert (scaling.hold_s, scaling.cooldown_s) == (patience_s, patience_s)
+    said = only_target(load(target(scaling={"cold_start_s": cold_start_s}), defaults=defaults | {"scale_in_hold_s": 7}))
+    assert (said.scaling.hold_s, said.scaling.cooldown_s) == (7, patience_s)
+
+
 def test_nothing_grows_and_nothing_acts_unless_the_document_says_so() -> None:
     policy = load_policy(as_yaml({"version": 1, "targets": [target()]}), "policy.yaml")
 
@@ -110,6 +120,7 @@ def test_ids_come_apart_and_are_spelt_as_azure_spells_them() -> None:
 
     found = only_target(policy)
     assert (found.deployment_id.endpoint, found.deployment_id.deployment) == ("chat", "chat")
+    assert found.queue_id is not None
     assert (found.queue_id.namespace, found.queue_id.queue) == ("lab-bus", "Jobs")
     assert "/resourceGroups/models/providers/Microsoft.MachineLearningServices/" in found.deployment
     assert found.queue == queue_id("Jobs")

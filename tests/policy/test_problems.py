@@ -77,8 +77,39 @@ TARGET_CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"owner": "the chat team"}, "targets[0].owner", "is no e-mail address. Write one address, like team@example.com."),
     ({"scaling": [1]}, "targets[0].scaling", "is a list, but must be a mapping. Write its fields below it, indented"),
     ({"max": 5}, "targets[0].max", "Did you mean `defaults.max` or `targets[].scaling.max`?"),
-    ({"colour": 5}, "targets[0].colour", "Remove it; known here: name, deployment, queue, mode, owner, scaling."),
-    ({"queue": None}, "targets[0].queue", "is missing. Add `queue`: Full resource id of the Service Bus queue"),
+    (
+        {"colour": 5},
+        "targets[0].colour",
+        "Remove it; known here: name, deployment, queue, load, mode, owner, environment, project, scaling.",
+    ),
+    ({"queue": None}, "targets[0].queue", "is missing. Write the full resource id of the Service Bus queue"),
+    ({"load": {"by": "requests"}}, "targets[0].load", "stands beside `queue`, but a target has either a queue or"),
+    ({"queue": None, "load": {"by": "depth"}}, "targets[0].load.by", "must be one of requests, cpu_utilization"),
+    ({"queue": None, "load": {"full_at_pct": 70}}, "targets[0].load.by", "is missing. Add `by`"),
+    (
+        {"queue": None, "load": {"by": "requests", "full_at_pct": 70}, "scaling": {"drain_within_s": 5}},
+        "targets[0].load",
+        "has full_at_pct, which says nothing of requests. Remove `full_at_pct`",
+    ),
+    (
+        {"queue": None, "load": {"by": "requests"}},
+        "targets[0].scaling",
+        "drain_within_s is 1800 (its default), but Azure ML ends a request after 180 seconds",
+    ),
+    (
+        {"queue": None, "load": {"by": "requests"}, "scaling": {"drain_within_s": 181}},
+        "targets[0].scaling.drain_within_s",
+        "drain_within_s is 181, but Azure ML ends a request after 180 seconds: without a queue, it is the time within",
+    ),
+    (
+        {
+            "queue": None,
+            "load": {"by": "gpu_utilization"},
+            "scaling": {"drain_within_s": 5, "service_rate": {"per_instance_per_s": 2}},
+        },
+        "targets[0].scaling.service_rate",
+        "is a rate of messages or requests, but this target's load is counted in busy instances",
+    ),
 ]
 
 

@@ -8,16 +8,6 @@ def test_a_sensible_policy_has_no_warnings() -> None:
     assert warnings_in(target(mode="enforce"), loops={"scaling": {"mode": "enforce"}}) == {}
 
 
-def test_a_cooldown_shorter_than_the_cold_start() -> None:
-    warnings = warnings_in(target(scaling={"scale_in_cooldown_s": 60}))
-
-    assert list(warnings) == ["targets[0].scaling.scale_in_cooldown_s"]
-    assert (
-        "is 60, less than cold_start_s, which is 900 (its default)"
-        in warnings["targets[0].scaling.scale_in_cooldown_s"]
-    )
-
-
 def test_a_promise_shorter_than_the_cold_start() -> None:
     assert (
         "new instances come too late"

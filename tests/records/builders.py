@@ -96,7 +96,8 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if hint in _SCALARS:
         return _SCALARS[hint]
     if isinstance(hint, type) and is_dataclass(hint):
-        hints = get_type_hints(hint) | ({"schema": Literal[1]} if hasattr(hint, "schema") else {})
+        schema = {field.name: Literal[field.default] for field in fields(hint) if field.name == "schema"}
+        hints = get_type_hints(hint) | schema
         return st.builds(hint, **{field.name: values_of(hints[field.name]) for field in fields(hint)})
     arguments = get_args(hint)
     match get_origin(hint):

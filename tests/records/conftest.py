@@ -1,23 +1,11 @@
-"""Tables of their own for each test, in the Azurite of the session, through the real client."""
+"""Stores over the tables of the test."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.records import ControlStore, Ledger, StateStore, Tables, open_tables
+from shared.records import ControlStore, Ledger, Outbox, StateStore, Tables
 from tests.records.lossy_proxy import LossyProxy
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"T{uuid.uuid4().hex[:16]}"
-
-
-@pytest.fixture
-async def tables(azurite: str, prefix: str) -> AsyncIterator[Tables]:
-    async with open_tables({"AzureWebJobsStorage": azurite}, prefix=prefix) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -33,6 +21,11 @@ def controls(tables: Tables) -> ControlStore:
 @pytest.fixture
 def ledger(tables: Tables) -> Ledger:
     return Ledger(tables)
+
+
+@pytest.fixture
+def outbox(tables: Tables) -> Outbox:
+    return Outbox(tables)
 
 
 @pytest.fixture

@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
+from shared.domain import Place
 from shared.records import ControlStore, CorruptRow, KillSwitch, Pause, SchemaTooNew, Tables
 from shared.records.rows import Entity
 from tests.records.builders import BLUE, NOW
+
+OCR = Place(
+    loop="scaling",
+    target="ocr",
+    project="invoices",
+    workspace_id="/subscriptions/s/resourceGroups/G/providers/Microsoft.MachineLearningServices/workspaces/Paper",
+)
 
 
 def pause(scope: str, **changes: Any) -> Pause:
@@ -23,8 +31,8 @@ def kill(scope: str, **changes: Any) -> KillSwitch:
 
 async def test_nothing_is_switched_off_at_first(controls: ControlStore) -> None:
     found = await controls.load(NOW)
-    assert found.pause_for("scaling", "ocr") is None
-    assert found.kill_for("scaling", "ocr") is None
+    assert found.pause_for(OCR) is None
+    assert found.kill_for(OCR) is None
 
 
 @pytest.mark.parametrize(
@@ -44,17 +52,18 @@ async def test_a_scope_stops_what_is_in_it_and_nothing_else(
     await controls.put_kill(kill(scope))
     found = await controls.load(NOW)
     asked = [("scaling", "ocr"), ("scaling", BLUE), ("budget", "ocr")]
-    assert {pair for pair in asked if found.pause_for(*pair)} == stops
-    assert {pair for pair in asked if found.kill_for(*pair)} == stops
+    assert {(loop, name) for loop, name in asked if found.pause_for(Place(loop=loop, target=name))} == stops
+    assert {(loop, name) for loop, name in asked if found.kill_for(Place(loop=loop, target=name))} == stops
 
 
 async def test_the_widest_is_told_first(controls: ControlStore) -> None:
-    for scope in ("target:ocr", "loop:scaling", "all"):
+    workspaces = ("workspace:PAPER", f"workspace:{OCR.workspace_id}")
+    for scope in ("target:ocr", "project:invoices", *workspaces, "loop:scaling", "all"):
         await controls.put_pause(pause(scope))
         await controls.put_kill(kill(scope))
         found = await controls.load(NOW)
-        assert found.pause_for("scaling", "ocr") == pause(scope)
-        assert found.kill_for("scaling", "ocr") == kill(scope)
+        assert found.pause_for(OCR) == pause(scope)
+        assert found.kill_for(OCR) == kill(scope)
 
 
 async def test_put_and_clear_are_idempotent_and_tell_what_was_there(controls: ControlStore) -> None:
@@ -77,10 +86,10 @@ async def test_a_pause_ends_by_itself_and_a_kill_switch_does_not(controls: Contr
     await controls.put_pause(pause("all", expires_at=NOW + timedelta(hours=1)))
     await controls.put_kill(kill("all"))
     before = await controls.load(NOW + timedelta(minutes=59))
-    assert before.pause_for("scaling", "ocr") is not None
+    assert before.pause_for(OCR) is not None
     later = await asyncio.gather(*(controls.load(NOW + timedelta(hours=1)) for _ in range(5)))
-    assert [found.pause_for("scaling", "ocr") for found in later] == [None] * 5
-    assert all(found.kill_for("scaling", "ocr") for found in later)
+    assert [found.pause_for(OCR) for found in later] == [None] * 5
+    assert all(found.kill_for(OCR) for found in later)
     rows = tables.table("WatchkeeperControls").query("PartitionKey ge @p", {"p": ""})
     assert [entity.partition async for entity in rows] == ["kill"]
 

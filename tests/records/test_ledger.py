@@ -18,6 +18,7 @@ from shared.records import (
     CorruptRow,
     Ledger,
     LedgerEntry,
+    NotStorable,
     RecordsError,
     StoredEntry,
     Tables,
@@ -225,3 +226,41 @@ async def test_any_sequence_of_appends_verifies(tables: Tables, numbers: list[in
     assert await ledgers[0].verify(DAY, endpoint) == []
     page = await ledgers[0].query(NOW, NOW + timedelta(days=1), endpoint_key=endpoint)
     assert sorted(each.id for each in page.entries) == sorted({entry(number).id for number in numbers})
+
+
+async def test_a_burst_of_one_process_goes_together(tables: Tables, proxy: LossyProxy, prefix: str) -> None:
+    """120 entries at once, some of them twice and one that cannot be stored: few transactions, each in its place."""
+    async with open_tables({"AzureWebJobsStorage": proxy.connection_string}, prefix=prefix) as opened:
+        ledger = Ledger(opened)
+        await ledger.append(entry(0))
+        proxy.writes = 0
+        too_large = entry(500, body={"noise": random.Random(1).randbytes(2_000_000).hex()})
+        burst = [*(entry(n) for n in range(1, 121)), entry(7), entry(0), too_large]
+        results = await asyncio.gather(*(ledger.append(each) for each in burst), return_exceptions=True)
+        assert isinstance(results[-1], NotStorable)
+        stored = [result for result in results if isinstance(result, StoredEntry)]
+        assert [each.id for each in stored] == [each.id for each in burst[:-1]]
+        assert sorted({each.sequence for each in stored}) == list(range(1, 122))
+        assert stored[6] == stored[120]
+        assert stored[121].sequence == 1
+        assert proxy.writes <= 6
+        assert await ledger.verify(DAY, ENDPOINT) == []
+
+
+async def test_who_gives_up_while_it_appends_for_others_costs_them_nothing(proxy: LossyProxy, prefix: str) -> None:
+    async with open_tables({"AzureWebJobsStorage": proxy.connection_string}, prefix=prefix) as opened:
+        ledger = Ledger(opened)
+        await ledger.append(entry(0))
+        tasks = [asyncio.create_task(ledger.append(entry(n))) for n in range(1, 6)]
+        await asyncio.sleep(0)  # all wait; the first has the turn
+        tasks[0].cancel()
+        others = await asyncio.gather(*tasks[1:])
+        assert [each.id for each in others] == [entry(n).id for n in range(2, 6)]
+        assert await ledger.verify(DAY, ENDPOINT) == []
+
+
+async def test_large_entries_are_spread_over_transactions(ledger: Ledger) -> None:
+    entries = [entry(n, body={"noise": random.Random(n).randbytes(250_000).hex()}) for n in range(8)]
+    stored = await asyncio.gather(*(ledger.append(each) for each in entries))
+    assert [each.sequence for each in stored] == list(range(1, 9))
+    assert await ledger.verify(DAY, ENDPOINT) == []

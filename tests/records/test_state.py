@@ -175,7 +175,7 @@ async def damage(tables: Tables, endpoint_key: str, text: str, row: str = "targe
     ("row", "text", "error"),
     [
         ("target,x", '{"schema":1,"holds":"many"}', CorruptRow),
-        ("target,x", '{"schema":2,"lease":1}', SchemaTooNew),
+        ("target,x", '{"schema":9,"lease":1}', SchemaTooNew),
         ("lease,x", "{}", SchemaTooNew),
     ],
 )

@@ -4,18 +4,26 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from shared.domain import Intent, ScalingSnapshot
 from shared.estate.reader import EstateReader, WatchSpec
-from shared.loops.evidence import notice_entry
-from shared.loops.rounds import EndpointRound, Look, Stores
+from shared.loops.evidence import control_entry
+from shared.loops.gatekeeper import Gatekeeper
+from shared.loops.looks import Look
+from shared.loops.rounds import EndpointRound
 from shared.loops.scaling import ScalingLoop
+from shared.loops.stores import Stores
 from shared.policy import load_policy
-from shared.records import ControlStore, Ledger, StateStore, open_tables
+from shared.records import ApprovalStore, ControlStore, Ledger, Outbox, StateStore, open_tables
+from shared.records.gates import GateStore
+from shared.records.progress import ProgressStore
 from shared.replay import main
+from shared.safety.approvals.desk import ApprovalDesk
+from shared.safety.approvals.links import LinkSigner
 from tests.decisions.builders import NOW, later, snapshot
 from tests.policy.documents import as_yaml, document, target
 
@@ -41,7 +49,23 @@ async def ledger_lines(azurite: str) -> list[str]:
     reader = Reader()
     loop = ScalingLoop(reader)
     async with open_tables({"AzureWebJobsStorage": azurite}, prefix=f"R{uuid.uuid4().hex[:16]}") as tables:
-        stores = Stores(state=StateStore(tables), controls=ControlStore(tables), ledger=Ledger(tables))
+        state, ledger, outbox = StateStore(tables), Ledger(tables), Outbox(tables)
+        stores = Stores(
+            state=state,
+            controls=ControlStore(tables),
+            ledger=ledger,
+            progress=ProgressStore(tables),
+            outbox=outbox,
+            gates=GateStore(tables),
+            approvals=ApprovalDesk(
+                store=ApprovalStore(tables),
+                state=state,
+                ledger=ledger,
+                outbox=outbox,
+                signer=LinkSigner(None, ""),
+                now=lambda: later(0),
+            ),
+        )
         key = policy.targets[0].deployment_id.endpoint_key
         await stores.state.put_intent(key, _ceiling(policy.targets[1].deployment_id.key))
         for t in range(0, 240, 15):
@@ -53,10 +77,15 @@ async def ledger_lines(azurite: str) -> list[str]:
                 )
                 looks.append(Look(loop=loop, target=each, snapshot=mine))
             controls = await stores.controls.load(later(t))
-            await EndpointRound(key, looks, policy, controls, stores, later(t), "sweep").run()
-        await stores.ledger.append(
-            notice_entry("a-note", policy.targets[0], "scaling", "nothing to replay", later(300))
-        )
+            gatekeeper = Gatekeeper(
+                policy=policy,
+                controls=controls,
+                read=stores.gates.load,
+                last_view=lambda _: None,
+                now=partial(later, t),
+            )
+            await EndpointRound(key, looks, policy, controls, stores, gatekeeper, later(t), "sweep").run()
+        await stores.ledger.append(control_entry("paused all", "ada", "nothing to replay", later(300)))
         return [line async for line in stores.ledger.export(NOW.date())]
 
 

@@ -29,6 +29,7 @@ from local.world import DEPLOYMENT, ENDPOINT, QUEUE, ROOT, Shape, World
 from shared import services
 from shared.domain import Decision, Outcome
 from shared.loops.engine import Evaluation
+from shared.people.lanes import Report
 from shared.records.chain import StoredEntry
 from shared.records.codec import from_plain
 from shared.settings import read_settings
@@ -66,9 +67,14 @@ PRODUCTION = Shape(
 QUICK = replace(PRODUCTION, cold_start_s=60)
 
 
-def policy_text(mode: str = "enforce", extra: str = "", **scaling: Any) -> str:
-    """A policy with the one target of the world, named `chat`."""
-    fields = "\n".join(f"      {name}: {_yaml(value)}" for name, value in {**SCALING, **scaling}.items())
+def policy_text(mode: str = "enforce", extra: str = "", source: str = f"queue: {QUEUE}", **scaling: Any) -> str:
+    """A policy with the one target of the world, named `chat`; `source` says what shows its load.
+
+    A field of `scaling` that is None is left out.
+    """
+    fields = "\n".join(
+        f"      {name}: {_yaml(value)}" for name, value in {**SCALING, **scaling}.items() if value is not None
+    )
     return (
         textwrap.dedent(f"""\
         version: 1
@@ -78,7 +84,7 @@ def policy_text(mode: str = "enforce", extra: str = "", **scaling: Any) -> str:
         targets:
           - name: chat
             deployment: {DEPLOYMENT}
-            queue: {QUEUE}
+            {source}
             mode: {mode}
             scaling:
         """)
@@ -101,8 +107,15 @@ class _Asleep:
     def engine(self) -> "_Asleep":
         return self
 
+    @property
+    def deliverer(self) -> "_Asleep":
+        return self
+
     async def sweep(self) -> Evaluation:
         return Evaluation()
+
+    async def run(self) -> Report:
+        return Report()
 
 
 class VirtualApp:
@@ -120,6 +133,10 @@ class VirtualApp:
                 "AzureWebJobsStorage": "UseDevelopmentStorage=true",
                 "WATCHKEEPER_TASK_HUB": "WatchkeeperTests",
                 "WATCHKEEPER_SWEEP_SCHEDULE": f"*/{SWEEP_EVERY_S} * * * * *",
+                # Not by itself: tests that need it call `upkeep`, and the others are not slowed down by it.
+                "WATCHKEEPER_UPKEEP_SCHEDULE": "0 0 0 1 1 *",
+                "WATCHKEEPER_NOTICES_SCHEDULE": "5 * * * * *",
+                "AzureWebJobs_upkeep_Disabled": "1",
                 "WATCHKEEPER_SIGNALS_QUEUE": "signals",
                 "WATCHKEEPER_SIGNALS": "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=n;SharedAccessKey=k;",
                 # The real client would wait in real time; the wire is tested in tests/e2e.
@@ -150,6 +167,19 @@ class Answer:
 
 
 @dataclass(slots=True)
+class Skew:
+    """How far the app's clock is off; Azure's and the timers' go on as they did."""
+
+    by: timedelta = timedelta(0)
+    farthest: timedelta = timedelta(0)
+
+    def leap(self, by: timedelta) -> None:
+        """It jumps, once more."""
+        self.by += by
+        self.farthest = max(self.farthest, abs(self.by))
+
+
+@dataclass(slots=True)
 class Arena:
     """One test's world, services and eyes."""
 
@@ -159,6 +189,7 @@ class Arena:
     policy_file: Path
     http: aiohttp.ClientSession
     opened_at: datetime
+    skew: Skew
 
     @property
     def clock(self) -> VirtualClock:
@@ -192,13 +223,19 @@ class Arena:
         await self.clock.settle()
         return result
 
+    async def upkeep(self, chore: str = "all") -> Any:
+        """Do the chores now; what they said."""
+        result = await self.call("POST", "upkeep/run", {"chore": chore}, status=202)
+        await self.clock.settle()
+        return {ran["chore"]: ran for ran in result["ran"]}
+
     async def control(self, verb: str, path: str, **body: Any) -> Any:
         """An operator's order with a reason."""
         return await self.call(verb, path, {"reason": "a test", "by": "ada"} | body)
 
-    async def person_changes(self, **body: Any) -> None:
-        """Somebody changes the deployment in the portal."""
-        change = {"id": DEPLOYMENT, "body": body}
+    async def person_changes(self, deployment: str = DEPLOYMENT, **body: Any) -> None:
+        """Somebody changes a deployment in the portal."""
+        change = {"id": deployment, "body": body}
         async with self.http.post(f"{self.world.cloud.control_url}/estate/patch", json=change) as answer:
             told = await answer.json()
         assert told["status"] in (200, 202), told
@@ -248,8 +285,9 @@ class Arena:
 
     async def entries(self, kind: str | None = None) -> list[StoredEntry]:
         """The ledger, oldest first."""
-        until = self.clock.now() + timedelta(seconds=1)
-        page = await self.made.stores.ledger.query(self.opened_at, until, limit=500)
+        off = self.skew.farthest
+        until = self.clock.now() + off + timedelta(seconds=1)
+        page = await self.made.stores.ledger.query(self.opened_at - off, until, limit=500)
         return [entry for entry in reversed(page.entries) if kind in (None, entry.kind)]
 
     async def decisions(self) -> list[Decision]:
@@ -262,12 +300,13 @@ class Arena:
 
     async def problems_of_ledger(self) -> list[str]:
         """What the chain of hashes tells of every day of this test."""
-        days = (self.clock.now().date() - self.opened_at.date()).days
+        first = (self.opened_at - self.skew.farthest).date()
+        days = ((self.clock.now() + self.skew.farthest).date() - first).days
         return [
             problem
             for day in range(days + 1)
             for endpoint in (ENDPOINT_KEY, "")
-            for problem in await self.made.stores.ledger.verify(self.opened_at.date() + timedelta(days=day), endpoint)
+            for problem in await self.made.stores.ledger.verify(first + timedelta(days=day), endpoint)
         ]
 
     async def end_orchestrations(self) -> None:
@@ -304,20 +343,24 @@ async def arena(
     world = World(app.clock, shape, assumptions=assumptions)
     redelivers = world.cloud.assumptions["durable.killed_activity"] == "redelivered"
     app.host.killed_activity = "redelivered" if redelivers else "fails"
+    in_parts = world.cloud.assumptions["durable.purge_by_filter"] == "in_parts"
+    app.host.purge_by_filter = "in_parts" if in_parts else "whole"
+    app.host.cloud_events = "taken" if world.cloud.assumptions["host.cloud_events"] == "taken" else "refused"
     policy_file = folder / "policy.yaml"
     policy_file.write_text(policy or policy_text(), encoding="utf-8")
     await world.start()
     world.cloud.trust_in_this_process()
     prefix = f"t{next(_prefixes)}x{id(world) % 100000}"
-    settings = world.app_settings(azurite, policy_file, WATCHKEEPER_TABLE_PREFIX=prefix)
+    settings = world.app_settings(azurite, policy_file, WATCHKEEPER_TABLE_PREFIX=prefix, WATCHKEEPER_PUBLIC_URL=app.url)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    made = services.build(read_settings(), app.clock.now, _no_pause)
+    skew = Skew()
+    made = services.build(read_settings(), lambda: app.clock.now() + skew.by, _no_pause)
     services.install(made)
     app.world = world
     try:
         async with aiohttp.ClientSession(headers={"x-functions-key": MASTER}) as http:
-            opened = Arena(app, world, made, policy_file, http, app.clock.now())
+            opened = Arena(app, world, made, policy_file, http, app.clock.now(), skew)
             yield opened
             await app.clock.settle()
             assert await opened.problems_of_ledger() == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from local.workload import Arrivals, Surge
 from tests.virtual.arena import QUICK, policy_text
 from tests.virtual.conftest import VIRTUAL, OpenArena
+from tests.virtual.test_told import told
 
 pytestmark = VIRTUAL
 
@@ -29,6 +30,9 @@ async def test_it_is_seen_and_growth_stops_until_it_goes_on(open_arena: OpenAren
         assert "nothing is completed" in shown["now"]["sentence"]
         assert shown["now"]["measured"]["completions_per_s"].startswith("0, fresh")
         frozen_at = arena.capacity()
+        unkept = await told(arena, "promise_unkept")
+        assert (unkept[-1].severity, unkept[-1].facts["rule"]) == ("warning", "not_capacity_bound")
+        assert {notice.severity for notice in unkept} == {"warning"}, "nothing was over in between"
         await arena.pass_time(300)
         assert arena.capacity() == frozen_at < 12
 
@@ -37,3 +41,5 @@ async def test_it_is_seen_and_growth_stops_until_it_goes_on(open_arena: OpenAren
         assert arena.world.dispatcher.counts.completed > before + 100
         assert arena.world.depth() < depth + 90
         assert "not_capacity_bound" not in (await arena.call("GET", "targets/chat"))["now"]["sentence"]
+        over = (await told(arena, "promise_unkept"))[-1]
+        assert (over.severity, over.facts["rule"]) == ("info", "not_capacity_bound")

@@ -93,3 +93,20 @@ async def test_the_ledger_tells_who_switched_what(open_arena: OpenArena) -> None
         await switch(arena, "DELETE", "all")
         told = [entry.summary for entry in await arena.entries("control")]
         assert told == ["ada kill switch on for all: a test", "ada kill switch off for all: a test"]
+
+
+async def test_a_policy_that_cannot_be_read_stops_the_act_until_it_can(open_arena: OpenArena) -> None:
+    """Decisions go on by the last good version; what is sent must know what the newest one says."""
+    async with open_arena(shape=QUICK, policy=policy_text(min=3)) as arena:
+        arena.fault("PATCH", "deployments", 409, body=BUSY, times=1)
+        await arena.evaluate()
+        text = arena.policy_file.read_text()
+        arena.policy_file.unlink()
+        await arena.pass_time(50)
+        assert [record.accepted for record in arena.sent()] == [False]
+        assert await arena.outcomes() == []
+        arena.policy_file.write_text(text.replace("mode: enforce", "mode: observe"))
+        await arena.pass_time(60)
+        assert [record.accepted for record in arena.sent()] == [False]
+        (outcome,) = await arena.outcomes()
+        assert (outcome.kind, outcome.code) == ("refused", "mode_observe")

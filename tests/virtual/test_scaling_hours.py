@@ -18,7 +18,7 @@ async def test_a_surge_is_met_and_capacity_comes_back(open_arena: OpenArena) -> 
         assert arena.capacity() >= 4
         assert arena.world.depth() < 600 * 0.2
         await arena.pass_time(2.4 * HOUR_S)
-        assert arena.capacity() == 1
+        assert arena.capacity() <= 2  # a surge that nothing announced is remembered for some hours
         assert arena.world.dispatcher.counts.completed == player.sent == len(player.arrivals.times_s)
         decisions, outcomes = await arena.entries("decision"), await arena.entries("outcome")
         assert len(decisions) == len(outcomes) == len(arena.patches())

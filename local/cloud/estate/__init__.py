@@ -3,6 +3,7 @@
 from local.cloud.estate.builder import fleet, subscription_id
 from local.cloud.estate.estate import Estate
 from local.cloud.estate.resources import AutoscaleSetting, Deployment, Endpoint, Instance, Namespace, Workspace
+from local.cloud.estate.vaults import SecretVersion, Vault
 
 __all__ = [
     "AutoscaleSetting",
@@ -11,6 +12,8 @@ __all__ = [
     "Estate",
     "Instance",
     "Namespace",
+    "SecretVersion",
+    "Vault",
     "Workspace",
     "fleet",
     "subscription_id",

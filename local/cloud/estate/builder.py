@@ -6,16 +6,19 @@ The documents have the fields of the published examples (Azure ML 2024-10-01, Se
 
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from local.cloud.estate.resources import ML, AutoscaleSetting, Deployment, Endpoint, Namespace, Resource, Workspace
 from local.cloud.estate.sizes import size_named
+from local.cloud.estate.vaults import Vault
 
 CREATED_AT = "2025-11-03T08:15:00.000Z"
+FIRST_SECRETS_AT = datetime(2025, 11, 3, 8, 15, tzinfo=UTC)
 CREATOR = "platform-team@watchkeeper.example"
 KEYS = {
     "estate": {"subscriptions"},
-    "subscription": {"id", "workspaces", "namespaces", "autoscale", "quota"},
+    "subscription": {"id", "workspaces", "namespaces", "vaults", "autoscale", "quota"},
     "workspace": {"name", "group", "region", "tags", "endpoints"},
     "endpoint": {"name", "traffic", "tags", "kind", "deployments"},
     "deployment": {
@@ -30,6 +33,7 @@ KEYS = {
         "scale_settings",
     },
     "namespace": {"name", "group", "region", "tags", "queues"},
+    "vault": {"name", "group", "region", "tags", "secrets"},
     "autoscale": {"name", "group", "region", "target", "enabled", "minimum", "maximum", "default"},
 }
 
@@ -104,6 +108,8 @@ def resources(document: Mapping[str, Any]) -> Iterator[Resource]:
             yield from _workspace(sub, workspace, f"{where}workspaces[{m}].")
         for m, namespace in enumerate(_items(subscription, "namespaces", "namespace", where)):
             yield _namespace(sub, namespace, f"{where}namespaces[{m}].")
+        for m, vault in enumerate(_items(subscription, "vaults", "vault", where)):
+            yield _vault(sub, vault, f"{where}vaults[{m}].")
         for m, setting in enumerate(_items(subscription, "autoscale", "autoscale", where)):
             yield _autoscale(sub, setting, f"{where}autoscale[{m}].")
 
@@ -258,6 +264,32 @@ def _namespace(sub: str, item: Mapping[str, Any], where: str) -> Namespace:
         body=body,
         queue_names=queues,
     )
+
+
+def _vault(sub: str, item: Mapping[str, Any], where: str) -> Vault:
+    name, group, region = (str(_required(item, key, where)) for key in ("name", "group", "region"))
+    resource_type = "Microsoft.KeyVault/vaults"
+    resource_id = f"/subscriptions/{sub}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    properties = {
+        "sku": {"family": "A", "name": "standard"},
+        "tenantId": _guid(sub),
+        "enableRbacAuthorization": True,
+        "enableSoftDelete": True,
+        "vaultUri": f"https://{name}.vault.azure.net/",
+        "provisioningState": "Succeeded",
+    }
+    vault = Vault(
+        subscription=sub,
+        group=group,
+        region=region,
+        id=resource_id,
+        name=name,
+        type=resource_type,
+        body=_body(resource_id, name, resource_type, region, item, properties),
+    )
+    for secret, value in item.get("secrets", {}).items():
+        vault.set(str(secret), str(value), FIRST_SECRETS_AT)
+    return vault
 
 
 def _autoscale(sub: str, item: Mapping[str, Any], where: str) -> AutoscaleSetting:

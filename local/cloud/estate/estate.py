@@ -7,6 +7,7 @@ from typing import Any
 
 from local.cloud.estate import builder
 from local.cloud.estate.resources import AutoscaleSetting, Deployment, Endpoint, Namespace, Resource, Workspace
+from local.cloud.estate.vaults import Vault
 
 DEFAULT_FAMILY_LIMIT_VCPUS = 100
 DEFAULT_REGIONAL_LIMIT_VCPUS = 1_000
@@ -59,6 +60,19 @@ class Estate:
         if not isinstance(found, Endpoint):
             raise KeyError(f"no endpoint {resource_id}")
         return found
+
+    def vault(self, name: str) -> Vault:
+        """By its name. Raises: KeyError if there is no such vault."""
+        for found in self.all():
+            if isinstance(found, Vault) and found.name.lower() == name.lower():
+                return found
+        raise KeyError(f"no vault {name}")
+
+    def resolves(self, host: str) -> bool:
+        """Whether a host name has an address: that of a vault has one only while the vault exists."""
+        name, _, domain = host.partition(".")
+        vaults = {found.name.lower() for found in self.all() if isinstance(found, Vault)}
+        return domain != "vault.azure.net" or name in vaults
 
     def all(self) -> Iterable[Resource]:
         return self._by_id.values()

@@ -14,6 +14,7 @@ its locks, purging a parent keeps its children. The tables are searched by walki
 
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -36,9 +37,17 @@ class LocalBackend(ExecutionsBackend):
     """A task hub that an app can rely on. With a hub read from a journal, call `resume()` before `start()`."""
 
     def __init__(
-        self, clock: Clock, hub: TaskHub | None = None, lock: AbstractContextManager[Any] | None = None
+        self,
+        clock: Clock,
+        hub: TaskHub | None = None,
+        lock: AbstractContextManager[Any] | None = None,
+        *,
+        default_version: str = "",
+        purges_in_parts: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(clock, hub or TaskHub(), lock or threading.RLock())
+        self._default_version = default_version
+        self._purges_in_parts = purges_in_parts
 
     @override
     def start(self) -> str:
@@ -79,6 +88,8 @@ class LocalBackend(ExecutionsBackend):
         request.instanceId = request.instanceId or uuid.uuid4().hex
         if request.instanceId.startswith("@"):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Orchestration instance ids must not start with @.")
+        if self._default_version and not request.HasField("version"):
+            request.version.value = self._default_version
         if not request.orchestrationIdReusePolicy.replaceableStatus:
             request.orchestrationIdReusePolicy.replaceableStatus.extend(TERMINAL)
         with self._lock:
@@ -90,6 +101,22 @@ class LocalBackend(ExecutionsBackend):
             if start_at > self._clock.now():
                 self._hold_until(reply.instanceId, start_at)
             return reply
+
+    @override
+    def _create_instance_internal(
+        self, instance_id: str, name: str, encoded_input: str | None = None, version: str | None = None
+    ) -> None:
+        """Children too: who names no version gets the app's."""
+        super()._create_instance_internal(instance_id, name, encoded_input, version or self._default_version or None)
+
+    def set_aside(self, completion_token: str) -> None:
+        """Put a turn back without running it: it waits for a restart, perhaps of a newer app."""
+        with self._lock:
+            waiting = [i for i in self._instances.values() if str(i.completion_token) == completion_token]
+            for instance in waiting:
+                instance.pending_events = [*instance.dispatched_events, *instance.pending_events]
+                instance.dispatched_events.clear()
+                self._orchestration_in_flight.discard(instance.instance_id)
 
     def _hold_until(self, instance_id: str, start_at: datetime) -> None:
         self._orchestration_queue_set.discard(instance_id)
@@ -133,10 +160,24 @@ class LocalBackend(ExecutionsBackend):
         self, request: pb.PurgeInstancesRequest, context: grpc.ServicerContext
     ) -> pb.PurgeInstancesResponse:
         with self._lock:
-            reply = super().PurgeInstances(request, context)
+            in_parts = request.HasField("purgeInstanceFilter") and self._purges_in_parts()
+            reply = self._purge_one(request, context) if in_parts else super().PurgeInstances(request, context)
             for instance_id in self._hub.generations.keys() - self._instances.keys():
                 del self._hub.generations[instance_id]
             return reply
+
+    def _purge_one(self, request: pb.PurgeInstancesRequest, context: grpc.ServicerContext) -> pb.PurgeInstancesResponse:
+        """Purge the first instance that the filter means, and say that there may be more."""
+        everything = self._instances
+        for instance_id, instance in list(everything.items()):
+            self._instances = {instance_id: instance}
+            reply = super().PurgeInstances(request, context)
+            self._instances = everything
+            if reply.deletedInstanceCount:
+                del everything[instance_id]
+                reply.isComplete.value = False
+                return reply
+        return super().PurgeInstances(request, context)
 
     def _require_running(self, instance_id: str, context: grpc.ServicerContext) -> None:
         """Refuse as the extension does (TaskHubGrpcServer.cs)."""

@@ -65,6 +65,7 @@ class Dispatcher:
         self._backend = backend
         self._invoker = invoker
         self._redelivers_killed = redelivers_killed
+        self._versioning = options.versioning
         self._host = _HostContext()
         self._context = cast("grpc.ServicerContext", self._host)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,7 +116,14 @@ class Dispatcher:
 
     async def _run_orchestrator(self, item: pb.WorkItem) -> None:
         request = item.orchestratorRequest
+        mismatch = self._versioning.mismatch(_orchestrator_version(request))
+        if mismatch and self._versioning.failure == "Reject":
+            log.warning("%s waits: %s", request.instanceId, mismatch)
+            self._backend.set_aside(item.completionToken)
+            return
         try:
+            if mismatch:
+                raise FunctionFailed("VersionMismatch", mismatch, "")
             text = await self._invoke("orchestrationTrigger", _orchestrator_name(request), _encoded(request))
             response = pb.OrchestratorResponse.FromString(base64.b64decode(text or ""))
         except InvocationKilled:
@@ -183,6 +191,12 @@ def _encoded(message: pb.OrchestratorRequest | pb.EntityBatchRequest) -> str:
 def _orchestrator_name(request: pb.OrchestratorRequest) -> str:
     events = [*request.pastEvents, *request.newEvents]
     return next(e.executionStarted.name for e in reversed(events) if e.HasField("executionStarted"))
+
+
+def _orchestrator_version(request: pb.OrchestratorRequest) -> str:
+    events = [*request.pastEvents, *request.newEvents]
+    started = next(e.executionStarted for e in reversed(events) if e.HasField("executionStarted"))
+    return str(started.version.value) if started.HasField("version") else ""
 
 
 def _failure(error: FunctionFailed | UnknownFunction) -> pb.TaskFailureDetails:

@@ -33,6 +33,7 @@ class DurableExtension:
         options: `extensions.durableTask` of host.json.
         redelivers_killed: whether an activity that was killed runs again (assumption durable.killed_activity); asked
             each time. It fails by default.
+        purges_in_parts: whether a purge by filter stops before it is complete (assumption durable.purge_by_filter).
 
     Raises:
         OptionsError: host.json's durableTask section would stop the real host.
@@ -47,7 +48,9 @@ class DurableExtension:
         journal: Path | None,
         options: Mapping[str, Any],
         redelivers_killed: Callable[[], bool] = lambda: False,
+        purges_in_parts: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._purges_in_parts = purges_in_parts
         self.options = DurableOptions.parse(options, cores=os.cpu_count() or 1)
         self._journal = Journal(journal) if journal is not None else None
         self._backend = self._backend_on(clock)
@@ -57,8 +60,17 @@ class DurableExtension:
 
     def _backend_on(self, clock: Clock) -> LocalBackend:
         if self._journal is None:
-            return LocalBackend(clock)
-        return LocalBackend(clock, self._journal.hub(), SavingLock(self._journal))
+            return LocalBackend(
+                clock, default_version=self.options.versioning.default, purges_in_parts=self._purges_in_parts
+            )
+        hub, lock = self._journal.hub(), SavingLock(self._journal)
+        return LocalBackend(
+            clock,
+            hub,
+            lock,
+            default_version=self.options.versioning.default,
+            purges_in_parts=self._purges_in_parts,
+        )
 
     async def start(self) -> str:
         """Serve clients and begin, or resume, the work. Returns the gRPC address as host:port."""

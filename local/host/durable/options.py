@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from local.host.durable.versions import Versioning
 from local.host.errors import HostStartError
 
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
@@ -25,6 +26,7 @@ class DurableOptions:
     max_orchestrators: int
     max_entities: int
     max_grpc_message_bytes: int
+    versioning: Versioning
 
     @classmethod
     def parse(cls, section: Mapping[str, Any], cores: int) -> Self:
@@ -44,6 +46,7 @@ class DurableOptions:
             max_orchestrators=_limit(options, "maxConcurrentOrchestratorFunctions", 10 * cores),
             max_entities=_limit(options, "maxConcurrentEntityFunctions", 10 * cores),
             max_grpc_message_bytes=_limit(options, "maxGrpcMessageSizeInBytes", 4 * 1024 * 1024),
+            versioning=Versioning.parse(options),
         )
 
 

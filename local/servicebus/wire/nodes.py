@@ -8,6 +8,7 @@ from local.servicebus.amqp_types import Described
 from local.servicebus.errors import ServiceBusError, not_implemented
 from local.servicebus.message import DATA, Message, split_sections
 from local.servicebus.queue import Queue
+from local.servicebus.topic import Topic
 from local.servicebus.wire.links import IncomingLink, Link, QueueReceiver, ReplyLink
 from local.servicebus.wire.performatives import Attach
 from local.servicebus.wire.requests import CBS_NODE, MANAGEMENT_SUFFIX, authorize, manage
@@ -30,24 +31,24 @@ def link_for(session: "Session", attach: Attach) -> Link:
     node = _node(terminus)
     if node == CBS_NODE or node.endswith(MANAGEMENT_SUFFIX):
         return _request_link(session, attach, node)
-    queue = session.connection.server.queue(node)
+    server = session.connection.server
     if attach.role:
+        queue = server.queue(node)
         _refuse_sessions(attach.source, node)
-        return QueueReceiver(session, attach, queue, session.connection.server.dispatcher(queue))
-    if queue.dead_letter_queue is None:
-        raise ServiceBusError("amqp:not-allowed", f"Messages cannot be sent to {queue.name}.")
-    return IncomingLink(session, attach, lambda payload, message_format: _store(queue, payload, message_format))
+        return QueueReceiver(session, attach, queue, server.dispatcher(queue))
+    inlet = server.inlet(node)
+    return IncomingLink(session, attach, lambda payload, message_format: _store(inlet, payload, message_format))
 
 
 def _request_link(session: "Session", attach: Attach, node: str) -> Link:
     server = session.connection.server
-    queue = None if node == CBS_NODE else server.queue(node.removesuffix(MANAGEMENT_SUFFIX))
+    entity = None if node == CBS_NODE else server.managed(node.removesuffix(MANAGEMENT_SUFFIX))
     if attach.role:
         return ReplyLink(session, attach, node, reply_address=_address(attach.target))
 
     def answer(payload: bytes, _: int) -> None:
         request = Message(payload)
-        response = authorize(request) if queue is None else manage(queue, request, server.client_time)
+        response = authorize(request) if entity is None else manage(entity, request, server.client_time)
         link = session.reply_link(node, _reply_to(request))
         if link is not None:  # a client that left does not wait for an answer
             link.reply(response)
@@ -60,15 +61,15 @@ def _reply_to(request: Message) -> str | None:
     return properties[_REPLY_TO] if len(properties) > _REPLY_TO else None
 
 
-def _store(queue: Queue, payload: bytes, message_format: int) -> None:
+def _store(inlet: Queue | Topic, payload: bytes, message_format: int) -> None:
     if message_format != _BATCH_FORMAT:
-        queue.enqueue([Message(payload)])
+        inlet.enqueue([Message(payload)])
         return
     try:
         parts = [codec.decode(value)[0] for code, value in split_sections(payload) if code == DATA]
     except codec.DecodeError as problem:
         raise ServiceBusError("amqp:decode-error", f"The batch is malformed: {problem}.") from None
-    queue.enqueue([Message(part) for part in parts])
+    inlet.enqueue([Message(part) for part in parts])
 
 
 def _address(terminus: Described | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The request/response nodes: `$cbs` (authorization) and `{queue}/$management`."""
+"""The request/response nodes: `$cbs` (authorization) and `{entity}/$management`."""
 
 import uuid
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from local.servicebus.message import (
     timestamp,
 )
 from local.servicebus.queue import Queue
+from local.servicebus.topic import Topic
 from local.servicebus.wire.outcomes import text_keys
 
 CBS_NODE = "$cbs"
@@ -28,7 +29,7 @@ _MAX_PEEK = 1000
 
 type ClientTime = Callable[[datetime], datetime]
 type Body = dict[Any, Any]
-type Operation = Callable[[Queue, Body, ClientTime], Body | None]
+type Operation[E] = Callable[[E, Body, ClientTime], Body | None]
 
 
 class NoContent(Exception):
@@ -40,15 +41,17 @@ def authorize(request: Message) -> bytes:
     return _response(request, {"status-code": Int(202), "status-description": "Accepted"}, None)
 
 
-def manage(queue: Queue, request: Message, client_time: ClientTime) -> bytes:
-    """Do what the request asks of the queue; errors are answers, with their status and condition."""
+def manage(entity: Queue | Topic, request: Message, client_time: ClientTime) -> bytes:
+    """Do what the request asks of the queue or the topic; errors are answers, with their status and condition."""
     status, description, condition, answer = 200, "OK", None, None
     try:
         name = str(request.user_properties().get("operation"))
-        operation = _OPERATIONS.get(name)
-        if operation is None:
-            raise not_implemented(f"the management operation {name}")
-        answer = operation(queue, _body(request), client_time)
+        if name in _ON_SENDING:
+            answer = _ON_SENDING[name](entity, _body(request), client_time)
+        elif isinstance(entity, Queue) and name in _OPERATIONS:
+            answer = _OPERATIONS[name](entity, _body(request), client_time)
+        else:
+            raise not_implemented(f"the management operation {name} of {entity.name}")
     except NoContent:
         status, description = 204, "No Content"
     except ServiceBusError as refused:
@@ -105,13 +108,13 @@ def _peek(queue: Queue, body: Body, _: ClientTime) -> Body:
     return {"messages": [{"message": message.encode()} for message in found]}
 
 
-def _schedule(queue: Queue, body: Body, _: ClientTime) -> Body:
+def _schedule(entity: Queue | Topic, body: Body, _: ClientTime) -> Body:
     messages = [Message(_field(item, "message", bytes)) for item in _items(body, "messages", dict)]
-    return {"sequence-numbers": Array(ARRAY_OF_LONGS, tuple(queue.enqueue(messages)))}
+    return {"sequence-numbers": Array(ARRAY_OF_LONGS, tuple(entity.enqueue(messages)))}
 
 
-def _cancel_scheduled(queue: Queue, body: Body, _: ClientTime) -> None:
-    queue.cancel_scheduled(_items(body, "sequence-numbers", int))
+def _cancel_scheduled(entity: Queue | Topic, body: Body, _: ClientTime) -> None:
+    entity.cancel_scheduled(_items(body, "sequence-numbers", int))
 
 
 def _receive_deferred(queue: Queue, body: Body, client_time: ClientTime) -> Body:
@@ -142,11 +145,13 @@ def _update_disposition(queue: Queue, body: Body, _: ClientTime) -> None:
                 raise invalid_argument(f"Unknown disposition '{status}'.")
 
 
-_OPERATIONS: dict[str, Operation] = {
-    "com.microsoft:renew-lock": _renew_locks,
-    "com.microsoft:peek-message": _peek,
+_ON_SENDING: dict[str, Operation[Queue | Topic]] = {
     "com.microsoft:schedule-message": _schedule,
     "com.microsoft:cancel-scheduled-message": _cancel_scheduled,
+}
+_OPERATIONS: dict[str, Operation[Queue]] = {
+    "com.microsoft:renew-lock": _renew_locks,
+    "com.microsoft:peek-message": _peek,
     "com.microsoft:receive-by-sequence-number": _receive_deferred,
     "com.microsoft:update-disposition": _update_disposition,
 }

@@ -4,9 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 from local.clock import Clock
+from local.servicebus.errors import ServiceBusError, unauthorized
 from local.servicebus.queue import Queue
+from local.servicebus.topic import Topic
 from local.servicebus.wire.connection import Connection
 from local.servicebus.wire.dispatcher import Dispatcher
 
@@ -14,12 +17,18 @@ from local.servicebus.wire.dispatcher import Dispatcher
 _QUIET_S = 0.01
 
 
-class Server:
-    """Serves queues on 127.0.0.1. `find` gives the queue of a path or raises `ServiceBusError`."""
+type Claim = Literal["Listen", "Send"]
 
-    def __init__(self, name: str, find: Callable[[str], Queue], clock: Clock) -> None:
+
+class Server:
+    """Serves queues and topics on 127.0.0.1. `find` gives what a path names, for who wants to receive (`Listen`) or to
+    send, or raises `ServiceBusError`. `denied` are claims that nobody has, by the path in lower case.
+    """
+
+    def __init__(self, name: str, find: Callable[[str, Claim], Queue | Topic], clock: Clock) -> None:
         self.name = name
-        self.queue = find
+        self.denied: set[tuple[str, Claim]] = set()
+        self._find = find
         self.connections: set[Connection] = set()
         self._clock = clock
         self._dispatchers: dict[Queue, Dispatcher] = {}
@@ -46,6 +55,31 @@ class Server:
         """From any thread; each connection ends within a turn of the loop."""
         for connection in list(self.connections):
             self._loop.call_soon_threadsafe(connection.abort)
+
+    def queue(self, path: str) -> Queue:
+        """What can be received from. Raises `ServiceBusError`."""
+        found = self._entity(path, "Listen")
+        assert isinstance(found, Queue)
+        return found
+
+    def inlet(self, path: str) -> Queue | Topic:
+        """What can be sent to. Raises `ServiceBusError`."""
+        return self._entity(path, "Send")
+
+    def managed(self, path: str) -> Queue | Topic:
+        """What a `$management` node belongs to. Raises `ServiceBusError`."""
+        try:
+            return self.queue(path)
+        except ServiceBusError as refused:
+            if refused.condition != "amqp:not-allowed":
+                raise
+            return self.inlet(path)
+
+    def _entity(self, path: str, claim: Claim) -> Queue | Topic:
+        for denied, missing in self.denied:
+            if missing == claim and f"{path.lower()}/".startswith(f"{denied}/"):
+                raise unauthorized(claim, path)
+        return self._find(path, claim)
 
     def dispatcher(self, queue: Queue) -> Dispatcher:
         if queue not in self._dispatchers:

@@ -6,23 +6,46 @@ and only on complete data. Each wish says its rule, its numbers and a sentence f
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from shared.decisions.scaling import words
-from shared.decisions.scaling.load import Load, read_load
-from shared.decisions.scaling.sizing import drain_s, is_at_risk, needed, wait_after
-from shared.domain import Decision, Fresh, Intent, IntentKind, ScalingMemory, ScalingSnapshot, aged
+from shared.decisions.scaling import budget, freezes, idle, instances, words, zero
+from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load
+from shared.decisions.scaling.schedule import Scheduled, below_schedule, lead_s, scheduled, with_floor
+from shared.decisions.scaling.sizing import (
+    drain_s,
+    is_at_risk,
+    is_expected_late,
+    kept_backlog,
+    needed,
+    sufficient,
+    wait_after,
+)
+from shared.domain import (
+    Decision,
+    ExpectedEffect,
+    Fresh,
+    IdleSpells,
+    Intent,
+    IntentKind,
+    ScalingMemory,
+    ScalingSnapshot,
+    aged,
+)
 from shared.domain.provisioning import is_settled
 
 if TYPE_CHECKING:
-    from shared.policy.models import Scaling
+    from shared.policy.scaling import Scaling
 
 # Completions that rise by less than this share of what the new instances should add mean: something else is the limit.
 HELPED_SHARE = 0.25
+# What completions lack must be so many standard deviations of their counts.
+TELLING_NOISE = 3.0
 # So many completions must be overdue before none at all means that nothing is taken from the queue.
 OVERDUE_COMPLETIONS = 3
+
+_LOAD_WORDS = {"messages": "queue depth", "requests": "number of requests", "busy instances": "utilization"}
 
 
 def decide(
@@ -34,11 +57,25 @@ def decide(
     if hold is not None:
         return (_intent(seen, now, "hold", *hold),), memory
     load, memory = read_load(seen, memory, policy, now)
-    if _growth_helped(memory, policy):
+    if policy.zero is not None:
+        spells = idle.remember(memory.idle or IdleSpells(), seen, policy.zero.restore_s, now)
+        memory = replace(memory, idle=spells)
+    if _growth_was_useless(memory, policy) is False:
         memory = _growth_forgotten(memory)
     limits = _limits(seen, load, policy)
-    numbers = _numbers(load, policy, limits)
-    kind, value, rule, reason, memory = _wish(load, memory, policy, limits, now)
+    horizon_s = max(lead_s(load.cold_start_s), freezes.horizon_s(seen, now, load.cold_start_s))
+    known = scheduled(policy.schedule, now, horizon_s, above=policy.min)
+    policy = with_floor(policy, known)
+    case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
+    numbers = _numbers(case)
+    kind, value, rule, reason, memory = _wish(case, memory)
+    reason += words.doubted(load, memory)
+    if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
+        reason = f"{reason} {budget.PRICE_UNKNOWN}"
+    if policy.zero is not None and memory.idle is not None:
+        weighed = zero.weigh(policy, policy.zero, memory.idle, load, seen.price_usd_per_hour, now)
+        if weighed is not None:
+            numbers, reason = numbers | weighed.numbers, f"{reason} {weighed.sentence}"
     return (_intent(seen, now, kind, rule, reason, value, numbers),), memory
 
 
@@ -47,8 +84,10 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     if not decision.changes:
         return memory
     changed = replace(memory, changed_at=decision.at, less_needed_since=None, less_needed_peak=0)
+    changed = instances.ordered(changed, decision.at, decision.to - decision.current)
     if decision.to < decision.current:
-        return replace(_growth_forgotten(changed), grown_at=None)
+        return replace(_growth_forgotten(changed), grown_at=None, effect=None)
+    changed = replace(changed, effect=changed.wished_effect, wished_effect=None)
     if memory.grown_from is not None and memory.completions_before_growth_per_s is not None:
         return replace(changed, grown_at=decision.at)  # on top of one that is not judged yet: one growth
     return replace(
@@ -63,24 +102,23 @@ def _growth_forgotten(memory: ScalingMemory) -> ScalingMemory:
     return replace(memory, grown_from=None, grown_to=None, ready_since=None, completions_before_growth_per_s=None)
 
 
+_AGEING = ("depth", "arrivals_per_s", "completions_per_s", "capacity", "ready", "quota_headroom")
+
+
 def _as_of(snapshot: ScalingSnapshot, policy: "Scaling", now: datetime) -> ScalingSnapshot:
     """The snapshot with every measurement aged to `now`."""
-    stale_s = policy.stale_after_s
-    return replace(
-        snapshot,
-        depth=aged(snapshot.depth, now, stale_s),
-        arrivals_per_s=aged(snapshot.arrivals_per_s, now, stale_s),
-        completions_per_s=aged(snapshot.completions_per_s, now, stale_s),
-        capacity=aged(snapshot.capacity, now, stale_s),
-        ready=aged(snapshot.ready, now, stale_s),
-        quota_headroom=aged(snapshot.quota_headroom, now, stale_s),
-    )
+    stale: dict[str, Any] = {}
+    for name in _AGEING:
+        measured = getattr(snapshot, name)
+        if (then := aged(measured, now, policy.stale_after_s)) is not measured:
+            stale[name] = then
+    return replace(snapshot, **stale) if stale else snapshot
 
 
 def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
     """The rule and reason for which nothing may be changed on what is seen, or None."""
     if not isinstance(snapshot.depth, Fresh):
-        return "depth_unknown", words.unknown("queue depth", snapshot.depth)
+        return "depth_unknown", words.unknown(_LOAD_WORDS[snapshot.counted_in], snapshot.depth)
     if not isinstance(snapshot.capacity, Fresh):
         return "capacity_unknown", words.unknown("capacity", snapshot.capacity)
     if snapshot.autoscale_setting:
@@ -96,69 +134,122 @@ def _forbidden(snapshot: ScalingSnapshot) -> tuple[str, str] | None:
 
 
 def _limits(snapshot: ScalingSnapshot, load: Load, policy: "Scaling") -> Mapping[str, int]:
-    """What caps growth: the policy's max, the step, and quota where it is known (the act reads it again)."""
+    """What caps growth: the policy's max, step and budget, and quota where it is known (the act reads it again)."""
     limits = {"max": policy.max}
     if policy.max_step_out is not None:
         limits["step"] = load.capacity + policy.max_step_out
+    affordable = budget.allowed(policy, snapshot.price_usd_per_hour, load.capacity)
+    if affordable is not None:
+        limits["budget"] = affordable
     if isinstance(snapshot.quota_headroom, Fresh):
         limits["quota"] = load.capacity + max(0, int(snapshot.quota_headroom.value))
     return limits
 
 
-Wish = tuple[IntentKind, int | None, str, str, ScalingMemory]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What one wish rests on. `limits` cap growth, `known` is a scheduled load ahead, `needed` keep the promise."""
+
+    load: Load
+    policy: "Scaling"
+    limits: Mapping[str, int]
+    known: Scheduled | None
+    needed: int
+    now: datetime
+
+    @property
+    def wanted(self) -> int:
+        return max(self.policy.min, self.needed)
+
+    @property
+    def tightest(self) -> tuple[str, int]:
+        """The limit that allows the fewest."""
+        return min(self.limits.items(), key=lambda named: named[1])
 
 
-def _wish(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:
-    if load.capacity > policy.max:
-        return _down_to_max(load, memory, policy, now)
-    if is_at_risk(load, policy.drain_within_s, policy.cold_start_s):
-        wish = _growth(load, memory, policy, limits, now)
-        if load.capacity >= policy.min or (wish[1] or 0) >= policy.min:
+type Wish = tuple[IntentKind, int | None, str, str, ScalingMemory]
+
+
+def _wish(case: _Case, memory: ScalingMemory) -> Wish:
+    load, policy = case.load, case.policy
+    if load.capacity > min(policy.max, case.limits.get("budget", policy.max)):
+        return _down_to_max(case, memory)
+    if load.capacity == 0 and policy.zero is not None:
+        return _at_zero(case, memory)
+    if case.wanted > load.capacity and is_at_risk(load, policy):
+        wish = _growth(case, memory)
+        as_feared = wish[1] is None and wish[2].startswith("limited_by") and not is_expected_late(load, policy)
+        if not as_feared and (load.capacity >= policy.min or (wish[1] or 0) >= policy.min):
             return wish
     if load.capacity < policy.min:
-        return _up_to_min(load, memory, policy, limits)
-    return _shrink(load, memory, policy, now)
+        return _up_to_min(case, memory)
+    if load.depth > load.ready and _not_capacity_bound(load, memory, policy):  # an estimate of serving says little then
+        return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
+    return _shrink(case, memory)
 
 
-def _down_to_max(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime) -> Wish:
-    """The policy's max is a limit on cost, whatever the load; but nothing shrinks blindly, or twice in a hurry."""
+def _at_zero(case: _Case, memory: ScalingMemory) -> Wish:
+    """Where there is no instance, and the policy allows that: the first message brings them back, without delay."""
+    load, policy, limits = case.load, case.policy, case.limits
+    if case.known is None and not zero.waits(load):
+        return "hold", None, "at_zero", words.at_zero(load), memory
+    limit_name, limit = case.tightest
+    to = min(case.wanted, limit)
+    if to < 1:
+        return "hold", None, f"limited_by_{limit_name}", words.promise_broken(load, policy, case.needed, limits), memory
+    return "wish", to, "back_from_zero", words.growth(load, policy, to, case.wanted, limits), memory
+
+
+def _down_to_max(case: _Case, memory: ScalingMemory) -> Wish:
+    """Max and budget are limits on cost, whatever the load; but nothing shrinks blindly, or twice in a hurry."""
+    load, policy = case.load, case.policy
     if load.doubts:
         return "hold", None, "data_incomplete", words.doubts(load), memory
-    to = _step_in(load, policy, policy.max)
-    if _changed_lately(memory, policy, now):
-        return "hold", None, "waiting_to_shrink", words.above_max(load, policy, to), memory
-    return "wish", to, "above_max", words.above_max(load, policy, to), memory
+    most = min(policy.max, case.limits.get("budget", policy.max))
+    to = _step_in(load, policy, most)
+    rule = "above_max" if most == policy.max else "above_budget"
+    if _changed_lately(memory, policy, case.now):
+        return "hold", None, "waiting_to_shrink", words.above(rule, load, policy, to), memory
+    return "wish", to, rule, words.above(rule, load, policy, to), memory
 
 
-def _up_to_min(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int]) -> Wish:
-    limit_name, limit = min(limits.items(), key=lambda named: named[1])
+def _up_to_min(case: _Case, memory: ScalingMemory) -> Wish:
+    load, policy, known = case.load, case.policy, case.known
+    limit_name, limit = case.tightest
     to = min(policy.min, limit)
-    reason = words.below_min(load, policy, to, limits)
+    reason = words.below_min(load, policy, to, case.limits)
+    if known is not None:
+        reason = below_schedule(known, load.capacity, to, case.now, words.limit(case.limits, policy))
     if to <= load.capacity:
         return "hold", None, f"limited_by_{limit_name}", reason, memory
-    return "wish", to, "below_min", reason, memory
+    return "wish", to, "below_min" if known is None else "scheduled_load", reason, memory
 
 
-def _growth(load: Load, memory: ScalingMemory, policy: "Scaling", limits: Mapping[str, int], now: datetime) -> Wish:
-    memory = replace(memory, less_needed_since=None, less_needed_peak=0)
-    wanted = max(policy.min, needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct))
+def _growth(case: _Case, memory: ScalingMemory) -> Wish:
+    load, policy, wanted = case.load, case.policy, case.wanted
+    memory = _all_needed(memory)
     if _not_capacity_bound(load, memory, policy):
         return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
-    limit_name, limit = min(limits.items(), key=lambda named: named[1])
+    limit_name, limit = case.tightest
     to = min(wanted, limit)
     if to <= load.capacity:
-        return "hold", None, f"limited_by_{limit_name}", words.promise_broken(load, policy, wanted, limits), memory
-    if _within(memory.changed_at, policy.scale_out_cooldown_s, now):
+        reason = words.promise_broken(load, policy, wanted, case.limits)
+        return "hold", None, f"limited_by_{limit_name}", reason, memory
+    if _within(memory.changed_at, policy.scale_out_cooldown_s, case.now):
         return "hold", None, "scale_out_cooldown", words.cooldown(load, policy, memory, wanted), memory
     rule = "promise_at_risk" if to == wanted else f"promise_at_risk_limited_by_{limit_name}"
-    return "wish", to, rule, words.growth(load, policy, to, wanted, limits), memory
+    at, rate = case.now + timedelta(seconds=load.cold_start_s), load.service_rate_per_s * to
+    effect = ExpectedEffect(at=at, wait_s=kept_backlog(load, load.cold_start_s) / rate)
+    memory = replace(memory, wished_effect=effect)
+    return "wish", to, rule, words.growth(load, policy, to, wanted, case.limits), memory
 
 
-def _shrink(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime) -> Wish:
+def _shrink(case: _Case, memory: ScalingMemory) -> Wish:
     """Less is asked for only on complete data, once it has sufficed for a while: the most needed in it."""
-    enough = max(policy.min, needed(load, policy.drain_within_s, 0, policy.headroom_pct))
+    load, policy, now = case.load, case.policy, case.now
+    enough = max(policy.min, sufficient(load, policy))
     if enough >= load.capacity:
-        memory = replace(memory, less_needed_since=None, less_needed_peak=0)
+        memory = _all_needed(memory)
         late = drain_s(load) > policy.drain_within_s
         if late:
             return "wish", load.capacity, "late_but_draining", words.late_but_draining(load, policy), memory
@@ -166,17 +257,21 @@ def _shrink(load: Load, memory: ScalingMemory, policy: "Scaling", now: datetime)
     if load.doubts:
         return "hold", None, "data_incomplete", words.doubts(load), memory
     if memory.less_needed_peak >= load.capacity:  # what was needed at another size, before somebody else shrank it
-        memory = replace(memory, less_needed_since=None, less_needed_peak=0)
-    memory = replace(
-        memory,
-        less_needed_since=memory.less_needed_since or now,
-        less_needed_peak=max(memory.less_needed_peak, enough),
-    )
-    lasts = not _within(memory.less_needed_since, policy.scale_in_hold_s, now)
+        memory = _all_needed(memory)
+    if memory.less_needed_since is None or enough > memory.less_needed_peak:
+        since, peak = memory.less_needed_since or now, max(memory.less_needed_peak, enough)
+        memory = replace(memory, less_needed_since=since, less_needed_peak=peak)
+    lasts = not _within(memory.less_needed_since, policy.hold_s, now)
     if load.ready < load.capacity or not lasts or _changed_lately(memory, policy, now):
         return "hold", None, "waiting_to_shrink", words.waiting_to_shrink(load, policy, memory), memory
     to = _step_in(load, policy, memory.less_needed_peak)
     return "wish", to, "less_suffices", words.less_suffices(load, policy, to), memory
+
+
+def _all_needed(memory: ScalingMemory) -> ScalingMemory:
+    if memory.less_needed_since is None and memory.less_needed_peak == 0:
+        return memory
+    return replace(memory, less_needed_since=None, less_needed_peak=0)
 
 
 def _step_in(load: Load, policy: "Scaling", to: int) -> int:
@@ -184,14 +279,14 @@ def _step_in(load: Load, policy: "Scaling", to: int) -> int:
 
 
 def _changed_lately(memory: ScalingMemory, policy: "Scaling", now: datetime) -> bool:
-    return _within(memory.changed_at, policy.scale_in_cooldown_s, now)
+    return _within(memory.changed_at, policy.cooldown_s, now)
 
 
 def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
     if load.completions_per_s is None or memory.busy_since is None or memory.completions_at is None or load.ready < 1:
         return False
-    return _frozen(load, memory, policy) or _growth_helped(memory, policy) is False
+    return _frozen(load, memory, policy) or bool(_growth_was_useless(memory, policy))
 
 
 def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
@@ -203,8 +298,11 @@ def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
     )
 
 
-def _growth_helped(memory: ScalingMemory, policy: "Scaling") -> bool | None:
-    """Whether completions rose with the instances, once there was work for all of them long enough; else None."""
+def _growth_was_useless(memory: ScalingMemory, policy: "Scaling") -> bool | None:
+    """Whether completions did not rise with the instances, though all had work; None while it is too early to say.
+
+    A growth that is small beside the noise of completions proves nothing: it is not held against the next one.
+    """
     before, after = memory.completions_before_growth_per_s, memory.completions_per_s
     if before is None or after is None or memory.grown_from is None or memory.grown_to is None:
         return None
@@ -212,7 +310,9 @@ def _growth_helped(memory: ScalingMemory, policy: "Scaling") -> bool | None:
     if not all(_older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.ready_since)):
         return None
     should_add = before * (memory.grown_to / memory.grown_from - 1)
-    return after >= before + HELPED_SHARE * should_add
+    noise = math.sqrt((before + after) / (2 * COMPLETIONS_SMOOTHING_SHARE * grace_s)) if grace_s > 0 else 0.0
+    lacks = before + should_add - after
+    return lacks > (1 - HELPED_SHARE) * should_add and lacks >= TELLING_NOISE * noise
 
 
 def _within(since: datetime | None, period_s: float, now: datetime) -> bool:
@@ -223,7 +323,8 @@ def _older(since: datetime | None, at: datetime | None, period_s: float) -> bool
     return since is not None and at is not None and (at - since).total_seconds() >= period_s
 
 
-def _numbers(load: Load, policy: "Scaling", limits: Mapping[str, int]) -> dict[str, float]:
+def _numbers(case: _Case) -> dict[str, float]:
+    load = case.load
     numbers = {
         "depth": load.depth,
         "arrivals_per_s": load.arrivals_per_s,
@@ -232,11 +333,14 @@ def _numbers(load: Load, policy: "Scaling", limits: Mapping[str, int]) -> dict[s
         "ready": load.ready,
         "pending_in_s": load.pending_in_s,
         "drain_s": drain_s(load),
-        "wait_at_cold_start_s": wait_after(load, policy.cold_start_s),
-        "needed": needed(load, policy.drain_within_s, policy.cold_start_s, policy.headroom_pct),
-        "drain_within_s": policy.drain_within_s,
+        "wait_at_cold_start_s": wait_after(load, load.cold_start_s),
+        "needed": case.needed,
+        "drain_within_s": case.policy.drain_within_s,
+        "forecast_per_s": load.forecast.pieces[-1][1],
+        "forecast_high_per_s": load.forecast.pieces[-1][2],
+        "forecast_error_per_s": load.forecast.error_per_s,
         **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
-        **{f"limit_{name}": limit for name, limit in limits.items()},
+        **{f"limit_{name}": limit for name, limit in case.limits.items()},
     }
     return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
 

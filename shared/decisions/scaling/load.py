@@ -4,21 +4,27 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain import Fresh, Measurement, Missing, ScalingMemory, ScalingSnapshot
-from shared.policy.models import LearnedRate, Scaling
+from shared.decisions.scaling import effects, forecasters, instances
+from shared.decisions.scaling.arrivals import is_surprising, learned
+from shared.decisions.scaling.forecast import Forecast, forecast
+from shared.decisions.scaling.means import moved
+from shared.decisions.scaling.shown_rate import with_shown_rate
+from shared.domain import ArrivalMemory, Fresh, Measurement, Missing, ScalingMemory, ScalingSnapshot
+from shared.policy.scaling import LearnedRate, Scaling
 
 # A difference of two depths is noisy: it is smoothed over this share of the promise, and no longer than this.
 SLOPE_SMOOTHING_SHARE = 0.25
 SLOPE_SMOOTHING_S = 30.0
 # Between two looks further apart than this the depth tells nothing of a rate; a smaller rate than this is none.
 SLOPE_FORGOTTEN_S = 120.0
+# The forecast reaches two cold starts ahead, and so much further.
+FORECAST_BEYOND_S = 3600.0
 SLOPE_NOISE_PER_S = 1e-3
 # Completions of single minutes are smoothed over this share of the time after which growth must have shown in them.
 COMPLETIONS_SMOOTHING_SHARE = 1 / 3
-# A growth by less than this makes no difference that could be told from noise.
-TELLING_GROWTH = 1.25
-# How much one new observation counts: more instances' worth of speed is believed sooner than less.
-FASTER_WEIGHT = 0.5
+# A minute of service counts as much as what was known once so many messages were completed in it.
+TELLING_COMPLETIONS = 50.0
+# Something else than the instances may be slow, so that is believed in small steps.
 SLOWER_WEIGHT = 0.2
 
 
@@ -26,7 +32,8 @@ SLOWER_WEIGHT = 0.2
 class Load:
     """The queue and its instances as numbers: messages, messages a second, instances.
 
-    `arrivals_per_s` is never below what the rise of the depth shows. `doubts` are the reasons, in words, not to shrink.
+    `arrivals_per_s` is never below what the rise of the depth shows. `pending` are the instances that do not serve yet:
+    (expected in seconds, instances), the next first. `doubts` are the reasons, in words, not to shrink.
     """
 
     depth: float
@@ -35,8 +42,22 @@ class Load:
     service_rate_per_s: float
     capacity: int
     ready: int
-    pending_in_s: float
+    pending: tuple[tuple[float, int], ...]
+    cold_start_s: float
+    looks_every_s: float
+    forecast: Forecast
     doubts: tuple[str, ...]
+    counted_in: str = "messages"
+
+    @property
+    def piles_up(self) -> bool:
+        """Whether what cannot be served now waits, as in a queue; an endpoint that is called refuses it."""
+        return self.counted_in == "messages"
+
+    @property
+    def pending_in_s(self) -> float:
+        """When the last of the pending instances is expected."""
+        return self.pending[-1][0] if self.pending else 0.0
 
 
 def read_load(
@@ -46,21 +67,41 @@ def read_load(
     depth, capacity = _fresh(snapshot.depth), int(_fresh(snapshot.capacity))
     if snapshot.ordered is not None:
         capacity = snapshot.ordered
-    ready = _ready(snapshot, memory, policy, capacity, now)
-    memory = _with_readiness(_with_depth(memory, policy, snapshot.depth, ready), ready, capacity, now)
+    looks_every_s = _looks_every_s(memory, snapshot.depth)
+    ready = instances.ready(snapshot, memory, policy, capacity, now)
+    arrivals = _with_sample(memory.arrivals, snapshot.arrivals_per_s, policy)
+    memory = _with_depth(memory, policy, snapshot.depth, ready, arrivals)
+    if snapshot.counted_in != "messages":
+        memory = replace(memory, depth_slope_per_s=0.0)  # what is refused is not in it
+    memory = instances.remembered(with_shown_rate(memory, snapshot, policy), snapshot, ready, capacity, now)
     memory = _with_completions(memory, snapshot.completions_per_s, policy, ready, capacity)
     service_rate = service_rate_per_s(memory, policy)
+    memory = effects.judged(memory, depth, service_rate * ready, policy.drain_within_s, now)
     completions = snapshot.completions_per_s.value if isinstance(snapshot.completions_per_s, Fresh) else None
+    cold_start_s = instances.cold_start_s(memory, policy)
+    stays = _arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready)
+    now_per_s = max(stays, _by_depth(memory, completions, service_rate * ready))
     return (
         Load(
             depth=depth,
-            arrivals_per_s=_arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready),
+            arrivals_per_s=now_per_s,
             completions_per_s=completions,
             service_rate_per_s=service_rate,
             capacity=capacity,
             ready=ready,
-            pending_in_s=_pending_in_s(memory, policy, now) if ready < capacity else 0.0,
+            pending=instances.expected(memory, cold_start_s, capacity - ready, now),
+            cold_start_s=cold_start_s,
+            looks_every_s=looks_every_s,
+            forecast=forecast(
+                memory.arrivals,
+                now_per_s,
+                stays,
+                now,
+                2 * cold_start_s + FORECAST_BEYOND_S,
+                seasons=policy.forecast == "on" and not effects.are_off(memory),
+            ),
             doubts=tuple(_doubts(snapshot)),
+            counted_in=snapshot.counted_in,
         ),
         memory,
     )
@@ -80,47 +121,41 @@ def _fresh(measurement: Measurement) -> float:
     return measurement.value
 
 
-def _ready(snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, capacity: int, now: datetime) -> int:
-    """Instances that serve; without the metric, those of the last growth serve once its cold start is over."""
-    if isinstance(snapshot.ready, Fresh):
-        return min(int(snapshot.ready.value), capacity)
-    if memory.grown_at is None or memory.grown_from is None:
-        return capacity
-    arrived = (now - memory.grown_at).total_seconds() >= policy.cold_start_s
-    return capacity if arrived else min(memory.grown_from, capacity)
+def _looks_every_s(memory: ScalingMemory, measured: Measurement) -> float:
+    """How long ago the last look was, as far as that is a rhythm."""
+    if not isinstance(measured, Fresh) or memory.depth_at is None:
+        return 0.0
+    return min(SLOPE_FORGOTTEN_S, max(0.0, (measured.at - memory.depth_at).total_seconds()))
 
 
-def _with_depth(memory: ScalingMemory, policy: Scaling, measured: Measurement, ready: int) -> ScalingMemory:
-    """Remember the depth and how fast it moves. A depth may be told again by later looks: it is of its own time."""
-    if not isinstance(measured, Fresh) or (memory.depth_at is not None and measured.at <= memory.depth_at):
-        return memory
+def _with_depth(
+    memory: ScalingMemory, policy: Scaling, measured: Measurement, ready: int, arrivals: ArrivalMemory
+) -> ScalingMemory:
+    """Remember arrivals, the depth and how fast it moves.
+
+    A depth may be told again by later looks: it is of its own time. What is idle has nothing new to be written.
+    """
+    known = isinstance(measured, Fresh) and (memory.depth_at is None or measured.at > memory.depth_at)
+    idle = isinstance(measured, Fresh) and measured.value == 0 == memory.depth and memory.depth_slope_per_s == 0
+    if not isinstance(measured, Fresh) or not known or idle:
+        return memory if arrivals is memory.arrivals else replace(memory, arrivals=arrivals)
     depth, at = measured.value, measured.at
-    if depth == 0 and memory.depth == 0 and memory.depth_slope_per_s == 0:
-        return memory  # idle: nothing to learn, so nothing to write
     slope = memory.depth_slope_per_s
     elapsed_s = (at - memory.depth_at).total_seconds() if memory.depth_at else math.inf
     if memory.depth is None or elapsed_s > SLOPE_FORGOTTEN_S:
         slope = 0.0
     else:
         smoothing_s = min(SLOPE_SMOOTHING_S, SLOPE_SMOOTHING_SHARE * policy.drain_within_s)
-        weight = elapsed_s / (elapsed_s + smoothing_s)
-        slope += weight * ((depth - memory.depth) / elapsed_s - slope)
+        slope = moved(slope, (depth - memory.depth) / elapsed_s, elapsed_s / (elapsed_s + smoothing_s))
     if abs(slope) < SLOPE_NOISE_PER_S:
         slope = 0.0
     busy_since = memory.busy_since or at if depth > ready else None
-    return replace(memory, depth=depth, depth_at=at, depth_slope_per_s=slope, busy_since=busy_since)
+    return replace(memory, arrivals=arrivals, depth=depth, depth_at=at, depth_slope_per_s=slope, busy_since=busy_since)
 
 
-def _with_readiness(memory: ScalingMemory, ready: int, capacity: int, now: datetime) -> ScalingMemory:
-    """Remember since when enough more instances serve to tell whether that helps, and when the last change was over."""
-    memory = replace(memory, ready=ready)
-    if memory.grown_from is None or ready <= memory.grown_from:
-        return memory
-    if memory.grown_to is None and ready >= TELLING_GROWTH * memory.grown_from:
-        memory = replace(memory, grown_to=ready, ready_since=now)
-    if ready >= capacity and memory.changed_at == memory.grown_at:
-        memory = replace(memory, changed_at=now)
-    return memory
+def _with_sample(memory: ArrivalMemory, sample: Measurement, policy: Scaling) -> ArrivalMemory:
+    exceeded_share, seasons = 1 - policy.forecast_quantile_pct / 100, policy.forecast != "off"
+    return learned(memory, sample, policy.cold_start_s, exceeded_share, seasons=seasons)
 
 
 def _with_completions(
@@ -135,7 +170,7 @@ def _with_completions(
     else:
         elapsed_s = max(0.0, (sample.at - memory.completions_at).total_seconds())
         smoothing_s = COMPLETIONS_SMOOTHING_SHARE * policy.not_capacity_bound_after_s
-        smoothed = known + elapsed_s / (elapsed_s + smoothing_s) * (sample.value - known)
+        smoothed = moved(known, sample.value, elapsed_s / (elapsed_s + smoothing_s))
     return replace(
         memory,
         completions_at=sample.at,
@@ -154,29 +189,34 @@ def _learned_rate(memory: ScalingMemory, sample: Fresh, policy: Scaling, ready: 
         return memory.service_rate_per_s
     observed = sample.value / ready
     known = service_rate_per_s(memory, policy)
-    weight = FASTER_WEIGHT if observed > known else SLOWER_WEIGHT
-    return known + weight * (observed - known)
+    completed = sample.value * 60
+    weight = completed / (completed + TELLING_COMPLETIONS)
+    return moved(known, observed, weight if observed > known else min(SLOWER_WEIGHT, weight))
 
 
 def _arrivals(metric: Measurement, memory: ScalingMemory, completions: float | None, throughput: float) -> float:
-    """The greater of the metric (minutes late) and what the depth shows: its slope plus what is completed meanwhile.
+    """The level that the metric shows (minutes late), unless the depth shows more: its slope plus what is completed.
 
-    While nothing waits for an instance the metric knows better: a few messages more or less are no trend, and late
-    completions are those of a backlog that is gone.
+    While nothing waits for an instance the metric knows better, and also while noise explains the difference: a few
+    messages more or less are no trend, and late completions are those of a backlog that is gone.
     """
-    by_metric = 0.0 if isinstance(metric, Missing) else metric.value
     waiting = memory.busy_since is not None
+    by_metric = 0.0
+    if not isinstance(metric, Missing):
+        by_metric = forecasters.now(memory.arrivals) if memory.arrivals.slots_seen else metric.value
     if not waiting and not isinstance(metric, Missing):
         return by_metric
+    by_depth = _by_depth(memory, completions, throughput)
+    if not isinstance(metric, Missing) and not is_surprising(memory.arrivals, by_depth):
+        return by_metric
+    return max(by_metric, by_depth, 0.0)
+
+
+def _by_depth(memory: ScalingMemory, completions: float | None, throughput: float) -> float:
+    """What the depth shows, while more waits than instances are ready."""
+    waiting = memory.busy_since is not None
     served = throughput if completions is None and waiting else min(completions or 0.0, throughput)
-    return max(by_metric, memory.depth_slope_per_s + served, 0.0)
-
-
-def _pending_in_s(memory: ScalingMemory, policy: Scaling, now: datetime) -> float:
-    """When the instances that were ordered but do not serve yet are expected."""
-    if memory.grown_at is None:
-        return policy.cold_start_s
-    return max(0.0, policy.cold_start_s - (now - memory.grown_at).total_seconds())
+    return memory.depth_slope_per_s + served if waiting or completions is None else 0.0
 
 
 def _doubts(snapshot: ScalingSnapshot) -> list[str]:

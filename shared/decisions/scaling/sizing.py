@@ -1,11 +1,26 @@
 """Drain time and size: how long the queue takes with these instances, and how many it would need."""
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from shared.decisions.scaling.load import Load
 
+if TYPE_CHECKING:
+    from shared.policy.scaling import Scaling
+
 # The promise is at risk once this share of it would be used up: a rate that is a little too high for a moment is not.
-AT_RISK_SHARE = 0.5
+AT_RISK_SHARE = 0.6
+# What is ordered is to leave some of it unused.
+ORDERED_SHARE = 0.75
+# So many forecasts must have been judged before their usual excess takes the place of the policy's headroom.
+JUDGED_ENOUGH = 36
+# Beyond what is expected to arrive, if the forecast is one that was judged; what errors it makes comes on top.
+LEARNED_RESERVE = 0.05
+# However quick a cold start is, the next minutes are looked at.
+LEAST_AHEAD_S = 180.0
+# What is given up should not be wanted back within the hour.
+PATIENCE_S = 3600.0
 # Guards ceil() against 3.0000000000000004 instances.
 _EPSILON = 1e-9
 
@@ -27,12 +42,30 @@ def drain_s(load: Load, capacity: int | None = None, arrives_in_s: float | None 
     return switch_s + (load.depth - served_before) / later_rate if later_rate > 0 else math.inf
 
 
+def arrivals_between(load: Load, begin_s: float, end_s: float) -> Iterator[tuple[float, float, float]]:
+    """What is forecast to arrive from `begin_s` to `end_s` seconds from now: (until_s, mean_per_s, high_per_s)."""
+    at_s = begin_s
+    for until_s, mean, high in load.forecast.pieces:
+        if until_s <= at_s:
+            continue
+        yield min(until_s, end_s), mean, high
+        at_s = until_s
+        if at_s >= end_s:
+            return
+
+
 def backlog_after(load: Load, horizon_s: float) -> float:
     """Messages that will wait in `horizon_s` seconds if nothing new is ordered; pending capacity counted once."""
-    pending_s = min(horizon_s, load.pending_in_s)
-    at_arrival = max(0.0, load.depth + (load.arrivals_per_s - load.service_rate_per_s * load.ready) * pending_s)
-    rest_s = horizon_s - pending_s
-    return max(0.0, at_arrival + (load.arrivals_per_s - load.service_rate_per_s * load.capacity) * rest_s)
+    backlog, at_s, serving = load.depth, 0.0, load.ready
+    joins = [*load.pending, (math.inf, 0)]
+    for until_s, arrivals_per_s, _ in arrivals_between(load, 0.0, horizon_s):
+        while at_s < until_s:
+            while joins[0][0] <= at_s:
+                serving += joins.pop(0)[1]
+            next_s = min(until_s, joins[0][0])
+            backlog = max(0.0, backlog + (arrivals_per_s - load.service_rate_per_s * serving) * (next_s - at_s))
+            at_s = next_s
+    return backlog
 
 
 def wait_after(load: Load, horizon_s: float) -> float:
@@ -42,14 +75,104 @@ def wait_after(load: Load, horizon_s: float) -> float:
     return 0.0 if backlog <= 0 else backlog / rate if rate > 0 else math.inf
 
 
-def is_at_risk(load: Load, drain_within_s: float, cold_start_s: float) -> bool:
-    """Whether messages will wait too long by the time that a new instance could serve, and more would help them."""
-    too_few = needed(load, drain_within_s, cold_start_s, headroom_pct=0) > load.capacity
-    return too_few and wait_after(load, cold_start_s) > AT_RISK_SHARE * drain_within_s
+def kept_backlog(load: Load, horizon_s: float) -> float:
+    """What will wait of it all: a queue keeps everything, an endpoint that is called refuses more than waits now."""
+    backlog = backlog_after(load, horizon_s)
+    return backlog if load.piles_up else min(backlog, load.depth)
 
 
-def needed(load: Load, drain_within_s: float, horizon_s: float, headroom_pct: float) -> int:
-    """Instances that keep up with arrivals (plus headroom) and serve the backlog of then within the promise."""
-    for_arrivals = load.arrivals_per_s * (1 + headroom_pct / 100) / load.service_rate_per_s
-    for_backlog = backlog_after(load, horizon_s) / (load.service_rate_per_s * drain_within_s)
-    return math.ceil(max(for_arrivals, for_backlog) - _EPSILON)
+def is_at_risk(load: Load, policy: "Scaling") -> bool:
+    """Whether messages will wait too long by the time that a new instance could serve, and more would help them.
+
+    It may wait no longer than until the next look can help: what is not ordered now may then still be ordered.
+    """
+    begin_s, end_s = _ahead(load)
+    backlog = kept_backlog(load, begin_s)
+    enough = max(_for_arrivals(load, begin_s, end_s, 0), _for_backlog(load, backlog, policy.drain_within_s))
+    if backlog > 0 and enough <= load.capacity:
+        return False
+    return _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
+
+
+def is_expected_late(load: Load, policy: "Scaling") -> bool:
+    """Whether the promise is at risk by what is expected, and not only by what may come at most."""
+    begin_s, end_s = _ahead(load)
+    backlog, expected = backlog_after(load, begin_s), _expected(load, begin_s, end_s)
+    return _for_a_share(load, backlog, expected, begin_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
+
+
+def needed(load: Load, policy: "Scaling") -> int:
+    """Instances that, once they could serve, keep the promise and keep up with arrivals."""
+    begin_s, end_s = _ahead(load)
+    backlog = kept_backlog(load, begin_s)
+    return _whole(
+        _for_arrivals(load, begin_s, end_s, policy.headroom_pct),
+        _for_backlog(load, backlog, policy.drain_within_s),
+        _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
+    )
+
+
+def sufficient(load: Load, policy: "Scaling") -> int:
+    """Instances that suffice from now on, and so soon are not wanted back."""
+    return _whole(
+        _for_backlog(load, load.depth, policy.drain_within_s),
+        _for_surprise(load, load.depth, 0.0, _ahead(load)[1], policy.drain_within_s, AT_RISK_SHARE),
+        _for_long(load, policy),
+    )
+
+
+def _for_long(load: Load, policy: "Scaling") -> float:
+    """Instances with which what is expected within the hour uses up no more than a share of the promise."""
+    if load.forecast.judged < JUDGED_ENOUGH:
+        return _for_arrivals(load, 0.0, load.cold_start_s, policy.headroom_pct)
+    expected = _expected(load, 0.0, PATIENCE_S)
+    return _for_a_share(load, load.depth, expected, 0.0, policy.drain_within_s, AT_RISK_SHARE)
+
+
+def _ahead(load: Load) -> tuple[float, float]:
+    """From when on what is ordered now serves, and until when it is missing if only the next look orders it."""
+    return load.cold_start_s, load.cold_start_s + (max(load.cold_start_s, LEAST_AHEAD_S) + load.looks_every_s)
+
+
+def _expected(load: Load, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+    return ((until_s, mean) for until_s, mean, _ in arrivals_between(load, begin_s, end_s))
+
+
+def _whole(*needs: float) -> int:
+    return math.ceil(max(needs) - _EPSILON)
+
+
+def _for_arrivals(load: Load, begin_s: float, end_s: float, headroom_pct: float) -> float:
+    """Instances that serve the most that is expected at any time."""
+    most = max(mean for _, mean, _ in arrivals_between(load, begin_s, end_s))
+    reserve = LEARNED_RESERVE if load.forecast.judged >= JUDGED_ENOUGH and headroom_pct > 0 else headroom_pct / 100
+    return most * (1 + reserve) / load.service_rate_per_s
+
+
+def _for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
+    return backlog / (load.service_rate_per_s * drain_within_s)
+
+
+def _for_surprise(
+    load: Load, backlog: float, begin_s: float, end_s: float, drain_within_s: float, share: float
+) -> float:
+    """Instances with which no message waits for more than a share of the promise, though the most arrives that may."""
+    most = ((until_s, high) for until_s, _, high in arrivals_between(load, begin_s, end_s))
+    return _for_a_share(load, backlog, most, begin_s, drain_within_s, share)
+
+
+def _for_a_share(
+    load: Load,
+    backlog: float,
+    arrivals: Iterable[tuple[float, float]],
+    begin_s: float,
+    drain_within_s: float,
+    share: float,
+) -> float:
+    """Instances that serve the backlog of `begin_s` and the arrivals, (until_s, rate), in a share of the promise."""
+    most, at_s = 0.0, begin_s
+    for until_s, rate_per_s in arrivals:
+        backlog += rate_per_s * (until_s - at_s)
+        at_s = until_s
+        most = max(most, backlog / (at_s - begin_s + share * drain_within_s))
+    return most / load.service_rate_per_s

@@ -4,16 +4,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from shared.decisions.scaling import effects
 from shared.decisions.scaling.load import Load
 from shared.decisions.scaling.sizing import drain_s, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
-    from shared.policy.models import Scaling
+    from shared.policy.scaling import Scaling
 
 SCALED_BY_CLUSTER = (
-    "This Kubernetes deployment scales by TargetUtilization: its cluster owns the number of instances. To let "
-    "Watchkeeper scale it, set its scaleSettings to Default."
+    "This Kubernetes deployment scales by TargetUtilization, the default there: its cluster owns the number of "
+    "instances. To let Watchkeeper scale it, set its scaleSettings to Default."
 )
 
 
@@ -42,34 +43,37 @@ def busy(state: str) -> str:
 
 
 def below_min(load: Load, policy: "Scaling", to: int, limits: Mapping[str, int]) -> str:
-    limited = f", but {_limit_words(limits)} allows {to}" if to < policy.min else ""
+    limited = f", but {limit(limits, policy)} allows {to}" if to < policy.min else ""
     return f"{_instances(load.capacity)} is below the policy's minimum of {policy.min}{limited}."
 
 
-def above_max(load: Load, policy: "Scaling", to: int) -> str:
+def above(rule: str, load: Load, policy: "Scaling", to: int) -> str:
+    most = f"the policy's max of {policy.max}"
+    if rule == "above_budget":
+        most = f"what the budget of {policy.budget_usd_per_hour or 0:g} USD an hour pays for"
     return (
-        f"{_instances(load.capacity)} are above the policy's max of {policy.max}: {to} will be left. "
-        f"Between two changes lie at least {_time(policy.scale_in_cooldown_s)}."
+        f"{_instances(load.capacity)} are above {most}: {to} will be left. "
+        f"Between two changes lie at least {_time(policy.cooldown_s)}."
     )
 
 
 def growth(load: Load, policy: "Scaling", to: int, wanted: int, limits: Mapping[str, int]) -> str:
     sentence = (
-        f"{_situation(load)}: drained in {_time(drain_s(load))}, and what comes in {_time(policy.cold_start_s)} would "
-        f"wait {_time(wait_after(load, policy.cold_start_s))}; promised {_time(policy.drain_within_s)}. "
-        f"{_instances(to)} would keep up; a new one serves after about {_time(policy.cold_start_s)}."
+        f"{_situation(load)}: drained in {_time(drain_s(load))}, and what comes in {_time(load.cold_start_s)} would "
+        f"wait {_time(wait_after(load, load.cold_start_s))}; promised {_time(policy.drain_within_s)}. "
+        f"{_instances(to)} would keep up; a new one serves after about {_time(load.cold_start_s)}."
     )
     if to < wanted:
-        sentence += f" {wanted} are needed, but {_limit_words(limits)} allows {to}: the promise will not be kept."
-    elif drain_s(load, to, policy.cold_start_s) > policy.drain_within_s:
-        sentence += " The messages that wait now will be late: no instance can arrive in time for them."
+        sentence += f" {wanted} are needed, but {limit(limits, policy)} allows {to}: the promise will not be kept."
+    elif drain_s(load, to, load.cold_start_s) > policy.drain_within_s:
+        sentence += f" The {_things(load)} that wait now will be late: no instance can arrive in time for them."
     return sentence
 
 
 def promise_broken(load: Load, policy: "Scaling", wanted: int, limits: Mapping[str, int]) -> str:
     return (
         f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. The promise "
-        f"cannot be kept: {_instances(wanted)} would be needed, {_limit_words(limits)} allows {min(limits.values())}."
+        f"cannot be kept: {_instances(wanted)} would be needed, {limit(limits, policy)} allows {min(limits.values())}."
     )
 
 
@@ -84,14 +88,20 @@ def cooldown(load: Load, policy: "Scaling", memory: ScalingMemory, wanted: int) 
 def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
     if load.completions_per_s == 0:
         return (
-            f"{load.depth:.0f} messages wait and nothing is completed, although {_instances(load.ready)} are ready: "
-            "more instances would not help. Look at the dispatcher that takes them, and at the endpoint's errors."
+            f"{_waiting(load)} and nothing is completed, although {_instances(load.ready)} are ready: more instances "
+            f"would not help. Look at {'the dispatcher that takes them, and at ' if load.piles_up else ''}the "
+            "endpoint's errors."
         )
     return (
-        f"{load.depth:.0f} messages wait, but completions stayed at {memory.completions_per_s or 0:.2f}/s when "
-        f"instances rose from {memory.grown_from} to {memory.grown_to}: more would not help. Look at the dispatcher's "
-        "concurrency and the endpoint's limits."
+        f"{_waiting(load)}, but completions stayed at {memory.completions_per_s or 0:.2f}/s when "
+        f"instances rose from {memory.grown_from} to {memory.grown_to}: more would not help. Look at "
+        f"{"the dispatcher's concurrency and " if load.piles_up else ''}the endpoint's limits."
     )
+
+
+def at_zero(load: Load) -> str:
+    doubts = f" ({'; '.join(load.doubts)})" if load.doubts else ""
+    return f"No instance is there and nothing waits{doubts}: the first message brings them back."
 
 
 def kept(load: Load, policy: "Scaling") -> str:
@@ -101,8 +111,8 @@ def kept(load: Load, policy: "Scaling") -> str:
 def late_but_draining(load: Load, policy: "Scaling") -> str:
     return (
         f"{_situation(load)}: drained in {_time(drain_s(load))}, promised {_time(policy.drain_within_s)}. The promise "
-        "cannot be kept for the messages that wait now: more instances would serve only in "
-        f"{_time(policy.cold_start_s)}, and are not needed for what comes then."
+        f"cannot be kept for the {_things(load)} that wait now: more instances would serve only in "
+        f"{_time(load.cold_start_s)}, and are not needed for what comes then."
     )
 
 
@@ -114,29 +124,59 @@ def waiting_to_shrink(load: Load, policy: "Scaling", memory: ScalingMemory) -> s
     since = f"{memory.less_needed_since:%H:%M:%S} UTC" if memory.less_needed_since else "just now"
     return (
         f"{_situation(load)}; {_instances(memory.less_needed_peak)} would do since {since}. Given up only when that "
-        f"has lasted {_time(policy.scale_in_hold_s)}, and {_time(policy.scale_in_cooldown_s)} after the last change."
+        f"has lasted {_time(policy.hold_s)}, and {_time(policy.cooldown_s)} after the last change."
     )
 
 
 def less_suffices(load: Load, policy: "Scaling", to: int) -> str:
     return (
-        f"{_situation(load)}: for {_time(policy.scale_in_hold_s)} {_instances(to)} would have kept "
+        f"{_situation(load)}: for {_time(policy.hold_s)} {_instances(to)} would have kept "
         f"the promise of {_time(policy.drain_within_s)}."
     )
+
+
+def doubted(load: Load, memory: ScalingMemory) -> str:
+    """What is said in addition while forecasts are not believed."""
+    if effects.are_off(memory):
+        return (
+            f" The last growths did not what was expected of them (off by {memory.effects_off:.1f} times the promise): "
+            "until they do, usual days are not believed, only what arrives now."
+        )
+    if load.forecast.doubted:
+        return " Usual days were right until lately, and are wrong now: they count little until they are right again."
+    return ""
 
 
 def _situation(load: Load) -> str:
     pending = load.capacity - load.ready
     coming = f" (and {pending} pending, expected in {_time(load.pending_in_s)})" if pending > 0 else ""
+    if load.counted_in == "busy instances":
+        return f"{_waiting(load)}, work for {load.arrivals_per_s:.1f} arrives, {_instances(load.ready)}{coming} serve"
     return (
-        f"{load.depth:.0f} messages wait, {load.arrivals_per_s:.2f}/s arrive, {_instances(load.ready)}{coming} can "
+        f"{_waiting(load)}, {load.arrivals_per_s:.2f}/s arrive, {_instances(load.ready)}{coming} can "
         f"serve {load.service_rate_per_s * load.ready:.2f}/s"
     )
 
 
-def _limit_words(limits: Mapping[str, int]) -> str:
+def _waiting(load: Load) -> str:
+    if load.counted_in == "busy instances":
+        return "Instances are saturated" if load.depth > 0 else "Instances are not saturated"
+    return f"{load.depth:.0f} {load.counted_in} wait"
+
+
+def _things(load: Load) -> str:
+    return "messages" if load.piles_up else "requests"
+
+
+def limit(limits: Mapping[str, int], policy: "Scaling") -> str:
+    """What allows the fewest, as the beginning of "... allows 4"."""
     name = min(limits, key=lambda key: limits[key])
-    return {"max": "the policy's max", "step": "the policy's max_step_out", "quota": "the quota of the VM family"}[name]
+    return {
+        "max": "the policy's max",
+        "step": "the policy's max_step_out",
+        "budget": f"the budget of {policy.budget_usd_per_hour or 0:g} USD an hour",
+        "quota": "the quota of the VM family",
+    }[name]
 
 
 def _instances(count: int) -> str:

@@ -126,6 +126,11 @@ async def silent_failure(x: Any) -> None:
     raise TimeoutError
 
 
+@app.orchestration_trigger(context_name="context")
+def which_version(context: task.OrchestrationContext, _: Any) -> str:
+    return context.version or "none"
+
+
 @app.activity_trigger(input_name="x")
 async def gated(x: int) -> int:
     return x

@@ -109,6 +109,19 @@ async def test_a_timeout_kills_every_invocation_and_the_worker_is_back_after_2_s
 
 
 @rule("host_json.timeout_range")
+async def test_a_worker_that_is_killed_ends_what_runs_and_another_is_there_at_once() -> None:
+    bench = Bench()
+    running = [bench.start("sleep 1000"), bench.start("sleep 5")]
+    await bench.clock.settle()
+    bench.runtime.kill_worker()
+    for killed in running:
+        with pytest.raises(InvocationKilled, match="the worker died"):
+            await killed
+    assert (bench.runtime.in_flight, bench.worker.restarts) == (0, 1)
+    assert await bench.runtime.invoke_text(bench.function, "hello") == "hello"
+    assert len(bench.delivered) == 1
+
+
 async def test_no_timeout_is_no_timeout() -> None:
     bench = Bench(timeout_s=None)
     running = bench.start("sleep 100000")

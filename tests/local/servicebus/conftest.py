@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from local.clock import Clock, VirtualClock
-from local.servicebus import Broker
+from local.servicebus import Broker, Queue
+from tests.local.servicebus.raw_client import RawClient
 
 
 def config(**queues: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +67,19 @@ async def broker(clock: VirtualClock) -> AsyncIterator[Broker]:
 
 
 @pytest.fixture
+async def client(broker: Broker) -> AsyncIterator[RawClient]:
+    """Connected to the broker, and says exactly what a test wants."""
+    async with RawClient(port_of(broker)) as connected:
+        yield connected
+
+
+@pytest.fixture
 def make_broker(clock: VirtualClock) -> Callable[..., Broker]:
     """A broker that does not listen, in virtual time: `make_broker(name={"LockDuration": ...})`."""
     return lambda **queues: Broker(config(**queues), clock)
+
+
+@pytest.fixture
+def queue(make_broker: Callable[..., Broker]) -> Queue:
+    """Queue `q` of a broker that does not listen, with Azure's defaults."""
+    return make_broker(q={}).queue("q")

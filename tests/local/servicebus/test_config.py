@@ -94,11 +94,15 @@ NAMESPACE = "UserConfig.Namespaces[0]"
         ({}, "UserConfig.Namespaces: an array is needed, not dict"),
         ([{"Queues": []}], f"{NAMESPACE}.Name: missing"),
         ([{"Name": ""}], f"{NAMESPACE}.Name: a name is needed"),
-        ([{"Name": "n", "Topics": [{"Name": "t"}]}], f"{NAMESPACE}.Topics: the local Service Bus has no topics yet"),
+        ([{"Name": "n", "Topics": [{"Name": "t"}]}], f"{NAMESPACE}.Topics[0].Subscriptions: a topic needs one"),
+        (
+            [{"Name": "n", "Queues": [{"Name": "T"}], "Topics": [{"Name": "t", "Subscriptions": [{"Name": "s"}]}]}],
+            f"{NAMESPACE}.Topics[0].Name: there is a queue",
+        ),
         ([{"Name": "n", "Queue": []}], f"{NAMESPACE}.Queue: unknown property"),
         ([{"Name": "n", "Queues": [{}]}], f"{NAMESPACE}.Queues[0].Name: missing"),
         ([{"Name": "n", "Queues": ["q"]}], f"{NAMESPACE}.Queues[0]: an object is needed"),
-        ([{"Name": "n", "Queues": [{"Name": "q"}, {"Name": "Q"}]}], f"{NAMESPACE}.Queues[1].Name: the queue 'Q'"),
+        ([{"Name": "n", "Queues": [{"Name": "q"}, {"Name": "Q"}]}], f"{NAMESPACE}.Queues[1].Name: the name 'Q'"),
     ],
 )
 def test_a_namespace_that_cannot_be_used_is_refused_with_its_path(namespaces: Any, message: str) -> None:

@@ -53,7 +53,7 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=issue_certificates(["westeurope"], authority)).start()
-    proxy = ConnectProxy(runner.addresses[0][1], scoring.refused.append)
+    proxy = ConnectProxy(runner.addresses[0][1], scoring.refused.append, lambda _: True)
     port = await proxy.start()
     scoring.environment = {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "SSL_CERT_FILE": str(authority)}
     yield scoring

@@ -1,0 +1,1 @@
+"""The scaling decision beside its peers and beside what is possible, on real and on generated load."""

@@ -1,0 +1,1 @@
+"""What a sweep costs as the estate grows: `python -m bench.sweep`."""

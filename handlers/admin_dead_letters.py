@@ -1,0 +1,140 @@
+"""HTTP for operators: the dead letters of the signals' queue, and of the queues and subscriptions in the policy."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from handlers.answers import Problem, answering, answering_to, body_of, limit_of, ok
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.estate.dead_letter_failures import DeadLetterFailure
+    from shared.estate.dead_letters import Overview
+    from shared.loops.dead_letters import How, Watched
+
+blueprint = df.Blueprint()
+
+# Each entity that is looked at for the first time opens a connection.
+LOOKED_AT_TOGETHER = 8
+
+
+@blueprint.route(route="dead-letters", methods=["GET"])
+@answering
+async def admin_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
+    """Every entity that is watched: how many, the oldest's age, why; or why it cannot be read."""
+    from shared.loops.dead_letter_views import overview_view
+    from shared.services import services
+
+    gate = asyncio.Semaphore(LOOKED_AT_TOGETHER)
+
+    async def looked_at(one: "Watched") -> "Overview | DeadLetterFailure":
+        from shared.estate.dead_letter_failures import DeadLetterFailure
+
+        async with gate:
+            try:
+                return await services().dead_letters.look(one.entity)
+            except DeadLetterFailure as failure:
+                return failure
+
+    entities = await _watched()
+    found = await asyncio.gather(*(looked_at(one) for one in entities))
+    now = services().now()
+    return ok({"entities": [overview_view(one, what, now) for one, what in zip(entities, found, strict=True)]})
+
+
+@blueprint.route(route="dead-letters/{name}", methods=["GET"])
+@answering_to("limit", "cursor")
+async def admin_dead_letters_of(req: func.HttpRequest) -> func.HttpResponse:
+    """The messages of one entity with their reasons, by sequence number; pages: limit, cursor."""
+    from shared.estate.dead_letter_failures import DeadLetterFailure
+    from shared.loops.dead_letter_views import letter_view
+    from shared.services import services
+
+    one, limit = await _named(req.route_params["name"]), limit_of(req)
+    cursor = req.params.get("cursor", "0")
+    if not (cursor.isascii() and cursor.isdigit() and int(cursor) < 2**63 - 1):
+        raise Problem(400, "invalid_request", f"cursor is {cursor!r}; write the next_cursor of the page before.")
+    try:
+        letters = await services().dead_letters.peek(one.entity, limit + 1, after=int(cursor))
+    except DeadLetterFailure as failure:
+        raise _problem(failure) from failure
+    shown = letters[:limit]
+    next_cursor = str(shown[-1].sequence_number) if len(letters) > limit else None
+    return ok({"messages": [letter_view(letter) for letter in shown], "next_cursor": next_cursor})
+
+
+@blueprint.route(route="dead-letters/{name}/resubmit", methods=["POST"])
+@answering
+async def admin_dead_letters_resubmit(req: func.HttpRequest) -> func.HttpResponse:
+    """Send messages again to where they came from: {sequence_numbers: [...] or "all", by, reason}."""
+    return await _deal(req, "resubmitted")
+
+
+@blueprint.route(route="dead-letters/{name}/discard", methods=["POST"])
+@answering
+async def admin_dead_letters_discard(req: func.HttpRequest) -> func.HttpResponse:
+    """Take out messages that nobody needs: {sequence_numbers: [...] or "all", by, reason}; each is kept in a blob."""
+    return await _deal(req, "discarded")
+
+
+async def _deal(req: func.HttpRequest, how: "How") -> func.HttpResponse:
+    from shared.estate.dead_letter_failures import DeadLetterFailure
+    from shared.loops.dead_letter_views import dealt_view
+    from shared.loops.dead_letters import DeadLetterDesk
+    from shared.services import services
+
+    body = body_of(req, "by", "reason", optional=("sequence_numbers",), checks=(_numbers,))
+    numbers = _numbers(body)
+    one, made = await _named(req.route_params["name"]), services()
+    desk = DeadLetterDesk(made.dead_letters, made.blobs, made.stores.ledger, made.now)
+    try:
+        dealt = await desk.deal(one.entity, how, numbers, body["by"], body["reason"])
+    except DeadLetterFailure as failure:
+        raise _problem(failure) from failure
+    return ok(dealt_view(one, how, dealt))
+
+
+def _numbers(body: "Mapping[str, Any]") -> frozenset[int] | None:
+    """The sequence numbers that are asked for, None for all."""
+    from shared.estate.dead_letters import MOST_AT_ONCE
+
+    given = body.get("sequence_numbers")
+    if given == "all":
+        return None
+    numbers = given if isinstance(given, list) else []
+    if not 1 <= len(numbers) <= MOST_AT_ONCE or not all(type(item) is int and 0 < item < 2**63 for item in numbers):
+        wanted = f'write a list of 1 to {MOST_AT_ONCE} sequence numbers, or "all"'
+        raise Problem(400, "invalid_request", f"sequence_numbers cannot be used; {wanted}.")
+    return frozenset(numbers)
+
+
+async def _watched() -> "tuple[Watched, ...]":
+    """What is watched. A policy that cannot be had hides the signals' dead letters from nobody."""
+    from shared.loops.dead_letters import watched
+    from shared.policy import PolicyUnavailable
+    from shared.services import services
+
+    made = services()
+    try:
+        policy = await made.policies.current()
+    except PolicyUnavailable:
+        return watched(None, made.settings)
+    return watched(policy, made.settings)
+
+
+async def _named(name: str) -> "Watched":
+    for one in await _watched():
+        if one.name == name:
+            return one
+    raise Problem(404, "not_found", f"No dead letters are watched as {name!r}; GET /api/dead-letters lists them.")
+
+
+def _problem(failure: "DeadLetterFailure") -> Problem:
+    from shared.estate.dead_letter_failures import EntityMissing
+
+    if isinstance(failure, EntityMissing):
+        return Problem(404, "not_found", str(failure))
+    return Problem(503, "unavailable", str(failure))

@@ -1,0 +1,21 @@
+"""Finds what came of a decision in the ledger."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.records.chain import StoredEntry
+from shared.records.ledger import Ledger
+
+WINDOW = timedelta(days=7)
+
+
+async def outcomes_of(ledger: Ledger, decision: StoredEntry, now: datetime) -> Sequence[StoredEntry]:
+    """Looked for from the decision's own time on, a week at a time, because most end within the hour."""
+    since, end = decision.at, now + timedelta(seconds=1)
+    while since < end:
+        until = min(since + WINDOW, end)
+        page = await ledger.query(since, until, endpoint_key=decision.endpoint_key, kind="outcome", limit=500)
+        if found := [outcome for outcome in page.entries if outcome.id.endswith(f"-of-{decision.id}")]:
+            return found
+        since = until
+    return ()

@@ -1,0 +1,109 @@
+"""What a round tells people: rules to worry about that come and go, changes by others, holds below a floor.
+
+Each goes through the one door (`shared.people.door`): an entry in the ledger and a notice of the same id. Two looks at
+once find the same memory of the target; the id is made of that memory's version and not of a look's time, so that
+people hear once of what both see.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from shared.domain import Decision, Intent, Notice, NoticeKind, Severity, TargetRecord
+from shared.people.door import Door
+from shared.policy import Target
+
+# Rules that a person should hear of: the loop is blind, or cannot keep the promise whatever it does.
+WORRYING: Mapping[str, NoticeKind] = {
+    "depth_unknown": "loop_blind",
+    "capacity_unknown": "loop_blind",
+    "azure_autoscale_present": "loop_blind",
+    "autoscale_unknown": "loop_blind",
+    "scaled_by_cluster": "loop_blind",
+    "not_capacity_bound": "promise_unkept",
+    "limited_by_max": "promise_unkept",
+    "limited_by_quota": "promise_unkept",
+    "limited_by_budget": "promise_unkept",
+}
+# A read that Azure throttled once is no news: people hear of these once they have lasted.
+PASSING = ("depth_unknown", "capacity_unknown")
+PASSES_WITHIN = timedelta(seconds=60)
+# What comes back within this long was not over: people are not told back and forth.
+OVER_AFTER = timedelta(minutes=5)
+_SUBJECTS: Mapping[NoticeKind, str] = {
+    "loop_blind": "cannot be looked after",
+    "promise_unkept": "will not keep its promise",
+    "manual_change": "was changed by somebody else",
+    "hold_below_floor": "is held below a safety floor",
+}
+
+
+class Telling:
+    """Tells of one target in one round; `version` is that of the memory that it found (a row's ETag), "" if none."""
+
+    def __init__(self, door: Door, target: Target, loop: str, now: datetime, version: str) -> None:
+        self._door, self._target, self._loop, self._now = door, target, loop, now
+        self._version = sha256(version.encode()).hexdigest()[:16]
+
+    async def of_manual_change(self, hold: Intent) -> None:
+        """Somebody else changed the capacity; `hold` says what, and how long it is respected."""
+        facts = {"from": f"{hold.numbers['from']:.0f}", "to": f"{hold.numbers['to']:.0f}"}
+        await self._tell("manual_change", "warning", hold.reason, facts=facts)
+
+    async def of_rule(self, record: TargetRecord, rule: str, reason: str) -> TargetRecord:
+        """The memory with the rule that holds now, and since when; people hear of one to worry about, when it comes and
+        when it goes.
+        """
+        if rule != record.last_rule:
+            record = replace(record, last_rule=rule, last_reason=reason, last_rule_since=self._now)
+        since = record.last_rule_since or self._now
+        if rule in PASSING and self._now - since < PASSES_WITHIN:
+            return record  # whatever people were told last may still hold: nobody sees
+        if rule in WORRYING and rule != record.told_rule:
+            await self._tell(WORRYING[rule], "warning", reason, facts={"rule": rule})
+            return replace(record, told_rule=rule, calm_since=None)
+        if rule not in WORRYING and record.told_rule:
+            return await self._calm(record, reason)
+        return replace(record, calm_since=None)
+
+    async def _calm(self, record: TargetRecord, reason: str) -> TargetRecord:
+        """What people were told to worry about does not hold now; they hear of it once that has lasted."""
+        since = record.calm_since or self._now
+        if self._now - since < OVER_AFTER:
+            return replace(record, calm_since=since)
+        words, kind = f"No longer {record.told_rule}: {reason}", WORRYING[record.told_rule]
+        await self._tell(kind, "info", words, over=True, facts={"rule": record.told_rule})
+        return replace(record, told_rule="", calm_since=None)
+
+    async def of_alarms(self, record: TargetRecord, decision: Decision) -> TargetRecord:
+        """The memory with whether the fold alarms of something; people hear of it once while that lasts."""
+        alarmed = bool(decision.alarms)
+        if alarmed and not record.told_alarm:
+            await self._tell("hold_below_floor", "critical", " ".join(decision.alarms))
+        return replace(record, told_alarm=alarmed)
+
+    async def _tell(
+        self,
+        kind: NoticeKind,
+        severity: Severity,
+        text: str,
+        *,
+        over: bool = False,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        target, what = self._target, _SUBJECTS[kind]
+        notice = Notice(
+            id=f"{self._now:%Y%m%d}T-{kind}{'-over' if over else ''}-{target.name}-{self._version}",
+            kind=kind,
+            severity=severity,
+            at=self._now,
+            subject=f"{target.name}: it is over that it {what}" if over else f"{target.name} {what}",
+            text=text,
+            target=target.name,
+            project=target.project or "",
+            endpoint_key=target.deployment_id.endpoint_key,
+            owners=(target.owner,) if target.owner else (),
+            facts=facts or {},
+        )
+        await self._door.tell(notice, loop=self._loop)
