@@ -67,6 +67,12 @@ class _Schedule:
             alarm = self.first()
             return heapq.heappop(self._heap) if alarm is not None and alarm.when <= now else None
 
+    def drain(self) -> list[Alarm]:
+        """All alarms, which are pending no more."""
+        with self.changed:
+            alarms, self._heap = sorted(self._heap), []
+        return [alarm for alarm in alarms if not alarm.cancelled]
+
 
 class RealClock:
     """Wall-clock time; one thread serves every `call_at`."""
@@ -159,4 +165,12 @@ class VirtualClock:
                 due.callback()
             await self.settle()
         self._now = end
+        await self.settle()
+
+    async def restart(self, at: datetime) -> None:
+        """Begin again at `at`, earlier or later than now: whoever waits for a moment is woken, and looks at the time."""
+        await self.settle()
+        self._now = at
+        for alarm in self._schedule.drain():
+            alarm.callback()
         await self.settle()

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ from shared.settings import read_settings
 MASTER = "master-key-of-the-tests"
 CHAT_KEY, ENDPOINT_KEY = DEPLOYMENT.lower(), ENDPOINT.lower()
 SWEEP_EVERY_S = 30
+# A Monday in working hours, ten seconds after a sweep.
+BEGIN = datetime(2026, 1, 5, 9, 0, 10, tzinfo=UTC)
 _prefixes = itertools.count(1)
 
 # Minutes and hours as they are in production; work in few and long messages, because each costs the test some time.
@@ -151,10 +153,10 @@ class VirtualApp:
         self.clock.add_busy_probe(lambda: self.world is not None and self.world.busy())
         self.url = await self.host.start()
 
-    async def align(self) -> None:
-        """Every test begins ten seconds after a sweep, so that none depends on the tests before it."""
+    async def begin(self) -> None:
+        """Every test begins at the same moment, so that none depends on the tests before it."""
         services.install(cast("services.Services", _Asleep()))
-        await self.clock.advance((10 - self.clock.now().timestamp()) % SWEEP_EVERY_S)
+        await self.clock.restart(BEGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +341,7 @@ async def arena(
 
     Whatever the test was about: at its end the ledger's chain must be whole.
     """
-    await app.align()
+    await app.begin()
     world = World(app.clock, shape, assumptions=assumptions)
     redelivers = world.cloud.assumptions["durable.killed_activity"] == "redelivered"
     app.host.killed_activity = "redelivered" if redelivers else "fails"

@@ -86,7 +86,7 @@ async def test_a_switch_and_a_notice_say_who_was_told(open_arena: OpenArena) -> 
         assert told["sentence"].endswith("It is on its way to people.")
         await arena.evaluate()
         await arena.person_sets(4)
-        await arena.pass_time(120)
+        await arena.pass_time(240)
         (noticed,) = [one for one in await arena.entries("notice") if one.summary.startswith("Capacity went")]
         told = await explained(arena, noticed.id)
         assert told["notice"]["state"] == "nobody"
