@@ -119,11 +119,11 @@ def _check_recipient(body: Any) -> None:
 
 
 def _test_notice(made: "Services", channel: str, body: Any) -> "Notice":
-    from shared.domain import Notice
+    from shared.domain import Notice, entry_id
 
     now = made.now()
     return Notice(
-        id=f"{now:%Y%m%dT%H%M%S%f}-test-of-{channel}",
+        id=entry_id(now, f"test-of-{channel}", order=f"{now:%H%M%S%f}"),
         kind="control_switched",
         severity="info",
         at=now,

@@ -11,6 +11,7 @@ from shared.domain.actions import Action, ActionState, Order, Outcome, OutcomeKi
 from shared.domain.approvals import Answer, ApprovalRequest, ApprovalState, Ask, How, Requirement, Verdict
 from shared.domain.decisions import Act, Decision, Overruled, act_of, plan_hash, traffic_hash
 from shared.domain.deliveries import ChannelState, Delivery, DeliveryState, NoticeState
+from shared.domain.entry_ids import entry_id
 from shared.domain.forecasts import ArrivalMemory, Forecaster
 from shared.domain.idle import IdleSpells
 from shared.domain.ids import INSTANCES_PER_DEPLOYMENT, DeploymentId, InvalidResourceId, QueueId, WorkspaceId
@@ -75,6 +76,7 @@ __all__ = [
     "WorkspaceId",
     "act_of",
     "aged",
+    "entry_id",
     "is_fresh",
     "most_cautious",
     "plan_hash",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from shared.domain import Ask, Decision, Intent, Mode, Outcome, Requirement, ScalingSnapshot, TargetRecord
+from shared.domain import Ask, Decision, Intent, Mode, Outcome, Requirement, ScalingSnapshot, TargetRecord, entry_id
 from shared.policy import Target
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
@@ -88,7 +88,7 @@ def control_entry(what: str, by: str, reason: str, now: datetime) -> LedgerEntry
     """What a person switched: it concerns no single endpoint. Two things switched at one instant are two entries."""
     digest = hashlib.sha256(f"{what}|{by}|{reason}".encode()).hexdigest()[:8]
     return LedgerEntry(
-        id=f"{now:%Y%m%dT%H%M%S%f}-control-{digest}",
+        id=entry_id(now, f"control-{digest}", order=f"{now:%H%M%S%f}"),
         kind="control",
         at=now,
         endpoint_key="",

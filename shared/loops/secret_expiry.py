@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.estate.secrets import SecretFailure, SecretReader, VaultUnreachable
 from shared.people.door import Door
 
@@ -73,7 +73,7 @@ def _notice(
     vault, name = vault.lower(), name.lower()
     facts = {"vault": vault, "secret": name, "version": version}
     return Notice(
-        id=f"{now:%Y%m%d}T-secret-{what}-{vault}-{name}-{version}",
+        id=entry_id(now, f"secret-{what}-{vault}-{name}-{version}"),
         kind="secret_near_expiry",
         severity="critical" if critical else "warning",
         at=now,

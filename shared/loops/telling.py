@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.domain import Decision, Intent, Notice, NoticeKind, Severity, TargetRecord
+from shared.domain import Decision, Intent, Notice, NoticeKind, Severity, TargetRecord, entry_id
 from shared.people.door import Door
 from shared.policy import Target
 
@@ -94,7 +94,7 @@ class Telling:
     ) -> None:
         target, what = self._target, _SUBJECTS[kind]
         notice = Notice(
-            id=f"{self._now:%Y%m%d}T-{kind}{'-over' if over else ''}-{target.name}-{self._version}",
+            id=entry_id(self._now, f"{kind}{'-over' if over else ''}-{target.name}-{self._version}"),
             kind=kind,
             severity=severity,
             at=self._now,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain import ChannelState, Delivery, Notice
+from shared.domain import ChannelState, Delivery, Notice, entry_id
 from shared.policy.notices import Digest
 
 LISTED = 8
@@ -70,7 +70,7 @@ def digest_of(members: Sequence[Notice], lane: str, window_s: float, now: dateti
     facts = {f"{n}. {m.at:%H:%M:%S} {m.target or m.kind}": m.subject for n, m in enumerate(newest, start=1)}
     more = f" The newest {LISTED} are listed." if len(members) > LISTED else ""
     return Notice(
-        id=f"{at:%Y%m%d}T-digest-{names}",
+        id=entry_id(at, f"digest-{names}"),
         kind="digest",
         severity="warning" if any(member.severity == "warning" for member in members) else "info",
         at=at,

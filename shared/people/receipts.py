@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.domain import Delivery, NoticeState
+from shared.domain import Delivery, NoticeState, entry_id
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
 from shared.records.outbox import Posted
@@ -19,7 +19,7 @@ def entry_of(posted: Posted, ways: Sequence[Delivery], state: NoticeState) -> Le
     notice = posted.notice
     at = max(one.ended_at for one in own if one.ended_at is not None)
     return LedgerEntry(
-        id=f"{at:%Y%m%d}T{at:%H%M%S%f}-told-{notice.id}",
+        id=entry_id(at, f"told-{notice.id}", order=f"{at:%H%M%S%f}"),
         kind="notice",
         at=at,
         endpoint_key=notice.endpoint_key,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain import DeploymentId, Notice, WorkspaceId
+from shared.domain import DeploymentId, Notice, WorkspaceId, entry_id
 from shared.policy.models import Policy
 from shared.policy.platform import Tags
 
@@ -77,7 +77,7 @@ def unwatched_notice(unwatched: Sequence[str], now: datetime) -> Notice | None:
     many = f"{len(unwatched)} workspaces belong" if len(unwatched) > 1 else "1 workspace belongs"
     listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return Notice(
-        id=f"{now:%Y%m%d}T-unwatched-{mark_of(unwatched)}",
+        id=entry_id(now, f"unwatched-{mark_of(unwatched)}"),
         kind="unwatched",
         severity="warning",
         at=now,

@@ -13,10 +13,10 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from shared.domain import Signal
+from shared.domain import Signal, entry_id
 from shared.records.chain import time_text
 from shared.records.codec import Codec
 from shared.records.errors import Conflict, CorruptRow, SchemaTooNew
@@ -78,7 +78,7 @@ def new_claim(signal: Signal, origin: Origin, endpoint_key: str, owner: str, now
         signal=signal,
         origin=origin,
         at=now,
-        entry=f"{now.astimezone(UTC):%Y%m%d}T-signal-{signal_key(signal)}",
+        entry=entry_id(now, f"signal-{signal_key(signal)}"),
         endpoint_key=endpoint_key,
         owner=owner,
         leased_until=now + LEASE,

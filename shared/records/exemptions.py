@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from shared.domain import Act, Place
+from shared.domain import Act, Place, entry_id
 from shared.domain.scopes import SCOPE_FORMS, is_scope, normal_scope
 from shared.records.codec import Codec
 from shared.records.errors import Conflict, InvalidQuestion
@@ -52,7 +52,7 @@ class Exemption:
         """Names this exemption, and its like by another reason or until another time not; begins with its last day."""
         text = "|".join((normal_scope(self.scope), self.acts, self.owner, self.reason, self.expires_at.isoformat()))
         day = self.expires_at.astimezone(UTC)
-        return f"{day:%Y%m%dT%H%M%S}-exemption-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        return entry_id(day, f"exemption-{hashlib.sha256(text.encode()).hexdigest()[:10]}", order=f"{day:%H%M%S}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.records.progress import Progress
 
 SILENCE = timedelta(minutes=10)
@@ -26,7 +26,7 @@ def notice_of_silence(timer: str, since: datetime, now: datetime) -> Notice:
         "upkeep": "Chores are not done: nothing is archived, and nobody looks after what waits.",
     }
     return Notice(
-        id=f"{now.astimezone(UTC):%Y%m%d}T-{timer}-stopped-{since.astimezone(UTC):%Y%m%dT%H%M%S}",
+        id=entry_id(now, f"{timer}-stopped-{since.astimezone(UTC):%Y%m%dT%H%M%S}"),
         kind="sweep_stopped",
         severity="critical",
         at=now,

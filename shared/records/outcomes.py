@@ -1,6 +1,6 @@
 """What an outcome looks like in the ledger: one entry, whoever writes it, and one sentence."""
 
-from shared.domain import Action, Outcome
+from shared.domain import Action, Outcome, entry_id
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
 
@@ -21,7 +21,7 @@ def outcome_words(outcome: Outcome) -> str:
 def outcome_entry(endpoint_key: str, target_name: str, outcome: Outcome, action: Action | None) -> LedgerEntry:
     """The entry of a decision's end; its id is the decision's with the kind, so that a repetition is the same entry."""
     return LedgerEntry(
-        id=f"{outcome.at:%Y%m%d}T-{outcome.kind}-of-{outcome.action_key}",
+        id=entry_id(outcome.at, f"{outcome.kind}-of-{outcome.action_key}"),
         kind="outcome",
         at=outcome.at,
         endpoint_key=endpoint_key,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from shared.domain import Notice, Place
+from shared.domain import Notice, Place, entry_id
 from shared.people.door import Door
 from shared.policy import Target
 from shared.records.breakers import Breaker
@@ -52,7 +52,7 @@ async def announce_expired(exemptions: Sequence[Exemption], gates: GateStore, do
 def tag_expired(target: Target, tag: TagExemption, until: datetime) -> Notice:
     """The exemption by a tag ran out."""
     return Notice(
-        id=f"{until:%Y%m%dT%H%M%S}-tag-exemption-{_digest(target.deployment_id.key, tag.reason)}",
+        id=entry_id(until, f"tag-exemption-{_digest(target.deployment_id.key, tag.reason)}", order=f"{until:%H%M%S}"),
         kind="exemption_expired",
         severity="warning",
         at=until,
@@ -70,7 +70,7 @@ def limit_reached(full: UsedUp, target: Target, now: datetime) -> Notice:
     """A budget is used up: told once an hour for each scope and limit."""
     hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return Notice(
-        id=f"{hour:%Y%m%dT%H}-limit-{_digest(full.scope, full.limit)}",
+        id=entry_id(hour, f"limit-{_digest(full.scope, full.limit)}", order=f"{hour:%H}"),
         kind="limit_reached",
         severity="warning",
         at=hour,
@@ -120,7 +120,7 @@ def breaker_entry(breaker: Breaker, opened_at: datetime, endpoint_key: str, targ
 
 def breaker_id(breaker: Breaker, opened_at: datetime) -> str:
     at = opened_at.astimezone(UTC)
-    return f"{at:%Y%m%dT%H%M%S%f}-breaker-{_digest(breaker.scope, breaker.opened_by)}"
+    return entry_id(at, f"breaker-{_digest(breaker.scope, breaker.opened_by)}", order=f"{at:%H%M%S%f}")
 
 
 def _owners(target: Target) -> tuple[str, ...]:

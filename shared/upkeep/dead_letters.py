@@ -1,9 +1,9 @@
 """Says when dead letters wait for somebody for too long, or when nobody can see whether they do."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.estate.dead_letter_failures import DeadLetterFailure
 from shared.estate.dead_letters import Overview
 from shared.loops.dead_letters import Watched, watched
@@ -56,7 +56,7 @@ def unseen_notice(one: Watched, why: str, since: datetime, now: datetime) -> Not
 def _notice(one: Watched, now: datetime, *, subject: str, text: str, facts: dict[str, str]) -> Notice:
     what = "aged" if "oldest" in facts else "unseen"
     return Notice(
-        id=f"{now.astimezone(UTC):%Y%m%d}T-dead-letters-{what}-{one.name}",
+        id=entry_id(now, f"dead-letters-{what}-{one.name}"),
         kind="dead_letters_aged",
         severity="warning",
         at=now,

@@ -3,7 +3,7 @@
 import logging
 from datetime import date, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.records.archive import CONTAINER, Archive, ArchivedDay
 from shared.services import Services
 from shared.upkeep.base import Chore, Done, Run
@@ -42,7 +42,7 @@ async def _verify(run: Run, archive: Archive, archived: ArchivedDay) -> None:
 async def _tell(run: Run, day: date, problems: list[str]) -> None:
     log.error("the ledger of %s does not hold: %s", day, "; ".join(problems))
     notice = Notice(
-        id=f"{run.now:%Y%m%d}T-ledger-broken-{day}",
+        id=entry_id(run.now, f"ledger-broken-{day}"),
         kind="ledger_broken",
         severity="critical",
         at=run.now,

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.policy.holding import DocumentState
 from shared.policy.models import Policy
 from shared.policy.problems import Problem
@@ -40,7 +40,7 @@ def _notice(document: DocumentState, problems: Sequence[Problem], policy: Policy
     else:
         what, stays = "The platform's document has become stricter", "the stricter values count"
     return Notice(
-        id=f"{now:%Y%m%d}T-policy-refused-{mark}",
+        id=entry_id(now, f"policy-refused-{mark}"),
         kind="policy_refused",
         severity="warning",
         at=now,

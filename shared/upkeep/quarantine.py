@@ -1,8 +1,8 @@
 """Says when malformed input waits for somebody for too long."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from shared.domain import Notice
+from shared.domain import Notice, entry_id
 from shared.records.quarantine import Quarantined
 from shared.upkeep.base import Chore, Done, Run
 
@@ -13,7 +13,7 @@ def aged_notice(oldest: Quarantined | None, longest: timedelta, now: datetime) -
         return None
     hours = (now - oldest.open_since).total_seconds() / 3600
     return Notice(
-        id=f"{now.astimezone(UTC):%Y%m%d}T-quarantine-aged-{oldest.id}",
+        id=entry_id(now, f"quarantine-aged-{oldest.id}"),
         kind="quarantine_aged",
         severity="warning",
         at=now,

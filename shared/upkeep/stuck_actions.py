@@ -1,8 +1,8 @@
 """Actions whose end nobody saw: the sweep starts them again; those that stay open for long are told to people."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from shared.domain import Action, DeploymentId, Notice
+from shared.domain import Action, DeploymentId, Notice, entry_id
 from shared.policy import Policy
 from shared.upkeep.base import Chore, Done, Run
 
@@ -33,7 +33,7 @@ def _notice(action: Action, endpoint_key: str, policy: Policy, now: datetime) ->
     since = action.sent_at or action.claimed_at
     minutes = (now - since).total_seconds() / 60
     return Notice(
-        id=f"{now.astimezone(UTC):%Y%m%d}T-stuck-{action.key}",
+        id=entry_id(now, f"stuck-{action.key}"),
         kind="action_stuck",
         severity="critical",
         at=now,

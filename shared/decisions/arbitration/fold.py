@@ -12,7 +12,7 @@ from datetime import datetime
 
 from shared.decisions.arbitration import guards, leases, precedence
 from shared.decisions.arbitration.facts import Subject
-from shared.domain import Decision, Dimension, Intent, Overruled, plan_hash
+from shared.domain import Decision, Dimension, Intent, Overruled, entry_id, plan_hash
 
 NOTHING_WANTED = "No loop, person or platform rule wants anything here."
 
@@ -57,7 +57,7 @@ def fold_heard(target: str, dimension: Dimension, subject: Subject, heard: lease
         to, rule, reason, by = guarded.value, guarded.rule, guarded.reason, f"{guards.BY}: {guarded.rule}"
     plan = plan_hash(target, current, to, rule, subject.policy_version)
     return Decision(
-        id=f"{now:%Y%m%d}T{subject.decisions + 1:06d}-{plan}",
+        id=entry_id(now, plan, order=f"{subject.decisions + 1:06d}"),
         target=target,
         dimension=dimension,
         current=current,

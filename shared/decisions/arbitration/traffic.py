@@ -10,7 +10,7 @@ from datetime import datetime
 from shared.decisions.arbitration import guards, leases, precedence
 from shared.decisions.arbitration.facts import EndpointFacts
 from shared.decisions.arbitration.fold import NOTHING_WANTED
-from shared.domain import Decision, Intent, Overruled, traffic_hash
+from shared.domain import Decision, Intent, Overruled, entry_id, traffic_hash
 
 _NO_LEASE = "Traffic has one writer, the holder of the endpoint's lease; it was asked for without one."
 _BOUNDS = "Traffic knows wishes and holds: a split has no floor and no ceiling."
@@ -79,7 +79,7 @@ def _decision(
     plan = traffic_hash(facts.endpoint, split, to, rule, facts.policy_version)
     lease = heard.lease if winner is not None and winner.holder else None
     return Decision(
-        id=f"{now:%Y%m%d}T{facts.decisions + 1:06d}-{plan}",
+        id=entry_id(now, plan, order=f"{facts.decisions + 1:06d}"),
         target=facts.endpoint,
         dimension="traffic",
         current=0,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from shared.domain import Answer, ApprovalRequest, Decision, Notice
+from shared.domain import Answer, ApprovalRequest, Decision, Notice, entry_id
 from shared.records.chain import LedgerEntry
 from shared.records.codec import to_plain
 from shared.safety.approvals.rules import standing
@@ -30,7 +30,7 @@ def change_words(decision: Decision) -> str:
 
 def asked_id(request: ApprovalRequest, recipient: str) -> str:
     """The id of the notice by which this person is asked."""
-    return f"{request.asked_at:%Y%m%d}T-asked-{_digest(recipient)}-of-{request.id}"
+    return entry_id(request.asked_at, f"asked-{_digest(recipient)}-of-{request.id}")
 
 
 def asked_notice(request: ApprovalRequest, recipient: str, links: Mapping[str, str], without: str) -> Notice:
@@ -73,7 +73,7 @@ def told_notices(request: ApprovalRequest, links: Mapping[str, str]) -> list[Not
     why = {f"{who}'s reason": text for who, text in _reasons(request).items()}
     return [
         Notice(
-            id=f"{at:%Y%m%d}T-{request.state}-{_digest(recipient)}-of-{request.id}",
+            id=entry_id(at, f"{request.state}-{_digest(recipient)}-of-{request.id}"),
             kind="approval_ended",
             severity="info",
             at=at,
@@ -155,7 +155,7 @@ def _entry(
     request: ApprovalRequest, event: str, at: datetime, summary: str, body: Mapping[str, JsonValue]
 ) -> LedgerEntry:
     return LedgerEntry(
-        id=f"{at:%Y%m%d}T-approval-{event}-of-{request.id}",
+        id=entry_id(at, f"approval-{event}-of-{request.id}"),
         kind="approval",
         at=at,
         endpoint_key=request.endpoint_key,
