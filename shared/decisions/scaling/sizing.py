@@ -97,7 +97,7 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
 def is_expected_late(load: Load, policy: "Scaling") -> bool:
     """Whether the promise is at risk by what is expected, and not only by what may come at most."""
     begin_s, end_s = _ahead(load)
-    backlog, expected = backlog_after(load, begin_s), _expected(load, begin_s, end_s)
+    backlog, expected = kept_backlog(load, begin_s), _expected(load, begin_s, end_s)
     return _for_a_share(load, backlog, expected, begin_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
 
 
