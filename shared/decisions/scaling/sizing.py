@@ -54,7 +54,7 @@ def arrivals_between(load: Load, begin_s: float, end_s: float) -> Iterator[tuple
             return
 
 
-def backlog_after(load: Load, horizon_s: float) -> float:
+def _backlog_after(load: Load, horizon_s: float) -> float:
     """Messages that will wait in `horizon_s` seconds if nothing new is ordered; pending capacity counted once."""
     backlog, at_s, serving = load.depth, 0.0, load.ready
     joins = [*load.pending, (math.inf, 0)]
@@ -68,17 +68,17 @@ def backlog_after(load: Load, horizon_s: float) -> float:
     return backlog
 
 
-def wait_after(load: Load, horizon_s: float) -> float:
-    """Seconds that a message will wait which arrives in `horizon_s` seconds, if nothing new is ordered."""
-    backlog = backlog_after(load, horizon_s)
-    rate = load.service_rate_per_s * load.capacity
-    return 0.0 if backlog <= 0 else backlog / rate if rate > 0 else math.inf
-
-
 def kept_backlog(load: Load, horizon_s: float) -> float:
     """What will wait of it all: a queue keeps everything, an endpoint that is called refuses more than waits now."""
-    backlog = backlog_after(load, horizon_s)
+    backlog = _backlog_after(load, horizon_s)
     return backlog if load.piles_up else min(backlog, load.depth)
+
+
+def wait_after(load: Load, horizon_s: float) -> float:
+    """Seconds that a message will wait which arrives in `horizon_s` seconds, if nothing new is ordered."""
+    backlog = kept_backlog(load, horizon_s)
+    rate = load.service_rate_per_s * load.capacity
+    return 0.0 if backlog <= 0 else backlog / rate if rate > 0 else math.inf
 
 
 def is_at_risk(load: Load, policy: "Scaling") -> bool:
