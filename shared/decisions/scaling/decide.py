@@ -20,6 +20,7 @@ from shared.decisions.scaling.sizing import (
     kept_backlog,
     needed,
     sufficient,
+    through_freeze,
     wait_after,
 )
 from shared.domain import (
@@ -63,13 +64,13 @@ def decide(
     if _growth_was_useless(memory, policy) is False:
         memory = _growth_forgotten(memory)
     limits = _limits(seen, load, policy)
-    horizon_s = max(lead_s(load.cold_start_s), freezes.horizon_s(seen, now, load.cold_start_s))
+    horizon_s = max(lead_s(load.cold_start_s), freezes.horizon_s(load.freeze, load.cold_start_s))
     known = scheduled(policy.schedule, now, horizon_s, above=policy.min)
     policy = with_floor(policy, known)
     case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
     numbers = _numbers(case)
     kind, value, rule, reason, memory = _wish(case, memory)
-    reason += words.doubted(load, memory)
+    reason += words.doubted(load, memory) + words.frozen(load, now)
     if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
         reason = f"{reason} {budget.PRICE_UNKNOWN}"
     if policy.zero is not None and memory.idle is not None:
@@ -340,9 +341,18 @@ def _numbers(case: _Case) -> dict[str, float]:
         "forecast_high_per_s": load.forecast.pieces[-1][2],
         "forecast_error_per_s": load.forecast.error_per_s,
         **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
+        **({} if load.freeze is None else _of_freeze(load, load.freeze)),
         **{f"limit_{name}": limit for name, limit in case.limits.items()},
     }
     return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
+
+
+def _of_freeze(load: Load, freeze: freezes.Freeze) -> dict[str, float]:
+    return {
+        "freeze_begins_in_s": max(0.0, freeze.begins_in_s),
+        "freeze_ends_in_s": freeze.ends_in_s,
+        "needed_through_freeze": through_freeze(load, 0.0),
+    }
 
 
 def _intent(

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.decisions.scaling import effects, forecasters, instances
+from shared.decisions.scaling import effects, forecasters, freezes, instances
 from shared.decisions.scaling.arrivals import is_surprising, learned
 from shared.decisions.scaling.forecast import Forecast, forecast
+from shared.decisions.scaling.freezes import Freeze
 from shared.decisions.scaling.means import moved
 from shared.decisions.scaling.shown_rate import with_shown_rate
 from shared.domain import ArrivalMemory, Fresh, Measurement, Missing, ScalingMemory, ScalingSnapshot
@@ -19,6 +20,8 @@ SLOPE_SMOOTHING_S = 30.0
 SLOPE_FORGOTTEN_S = 120.0
 # The forecast reaches two cold starts ahead, and so much further.
 FORECAST_BEYOND_S = 3600.0
+# Of a freeze so much is seen: the rest is taken to be like it.
+LONGEST_SEEN_S = 86_400.0
 SLOPE_NOISE_PER_S = 1e-3
 # Completions of single minutes are smoothed over this share of the time after which growth must have shown in them.
 COMPLETIONS_SMOOTHING_SHARE = 1 / 3
@@ -48,6 +51,7 @@ class Load:
     forecast: Forecast
     doubts: tuple[str, ...]
     counted_in: str = "messages"
+    freeze: Freeze | None = None
 
     @property
     def piles_up(self) -> bool:
@@ -81,6 +85,8 @@ def read_load(
     cold_start_s = instances.cold_start_s(memory, policy)
     stays = _arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready)
     now_per_s = max(stays, _by_depth(memory, completions, service_rate * ready))
+    freeze = freezes.ahead(snapshot, now, cold_start_s)
+    seen_s = min(LONGEST_SEEN_S, freezes.horizon_s(freeze, cold_start_s))
     return (
         Load(
             depth=depth,
@@ -97,11 +103,12 @@ def read_load(
                 now_per_s,
                 stays,
                 now,
-                2 * cold_start_s + FORECAST_BEYOND_S,
+                max(2 * cold_start_s + FORECAST_BEYOND_S, seen_s),
                 seasons=policy.forecast == "on" and not effects.are_off(memory),
             ),
             doubts=tuple(_doubts(snapshot)),
             counted_in=snapshot.counted_in,
+            freeze=freeze,
         ),
         memory,
     )

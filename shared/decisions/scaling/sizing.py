@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from shared.decisions.scaling.freezes import horizon_s
 from shared.decisions.scaling.load import Load
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
 
     It may wait no longer than until the next look can help: what is not ordered now may then still be ordered.
     """
+    if _for_freeze(load) > load.capacity:
+        return True
     begin_s, end_s = _ahead(load)
     backlog = kept_backlog(load, begin_s)
     enough = max(_for_arrivals(load, begin_s, end_s, 0), _for_backlog(load, backlog, policy.drain_within_s))
@@ -109,6 +112,7 @@ def needed(load: Load, policy: "Scaling") -> int:
         _for_arrivals(load, begin_s, end_s, policy.headroom_pct),
         _for_backlog(load, backlog, policy.drain_within_s),
         _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
+        _for_freeze(load),
     )
 
 
@@ -118,6 +122,7 @@ def sufficient(load: Load, policy: "Scaling") -> int:
         _for_backlog(load, load.depth, policy.drain_within_s),
         _for_surprise(load, load.depth, 0.0, _ahead(load)[1], policy.drain_within_s, AT_RISK_SHARE),
         _for_long(load, policy),
+        through_freeze(load, 0.0),
     )
 
 
@@ -127,6 +132,23 @@ def _for_long(load: Load, policy: "Scaling") -> float:
         return _for_arrivals(load, 0.0, load.cold_start_s, policy.headroom_pct)
     expected = _expected(load, 0.0, PATIENCE_S)
     return _for_a_share(load, load.depth, expected, 0.0, policy.drain_within_s, AT_RISK_SHARE)
+
+
+def through_freeze(load: Load, begin_s: float) -> int:
+    """Instances that serve the most that may come from then on until more could arrive after the freeze; 0 without one.
+
+    In so long a time no calm makes up for a rush.
+    """
+    if load.freeze is None:
+        return 0
+    end_s = horizon_s(load.freeze, load.cold_start_s)
+    return _whole(max(high for _, _, high in arrivals_between(load, begin_s, end_s)) / load.service_rate_per_s)
+
+
+def _for_freeze(load: Load) -> int:
+    """Instances to be ordered before a freeze; in it there is nothing to order."""
+    is_ahead = load.freeze is not None and load.freeze.begins_in_s > 0
+    return through_freeze(load, load.cold_start_s) if is_ahead else 0
 
 
 def _ahead(load: Load) -> tuple[float, float]:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.decisions.scaling import effects
 from shared.decisions.scaling.load import Load
-from shared.decisions.scaling.sizing import drain_s, wait_after
+from shared.decisions.scaling.sizing import drain_s, through_freeze, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
@@ -96,6 +97,20 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
         f"{_waiting(load)}, but completions stayed at {memory.completions_per_s or 0:.2f}/s when "
         f"instances rose from {memory.grown_from} to {memory.grown_to}: more would not help. Look at "
         f"{"the dispatcher's concurrency and " if load.piles_up else ''}the endpoint's limits."
+    )
+
+
+def frozen(load: Load, now: datetime) -> str:
+    """What a freeze asks for that counts now, "" without one."""
+    if load.freeze is None:
+        return ""
+    begins = "is frozen"
+    if load.freeze.begins_in_s > 0:
+        begins = f"will be frozen from {now + timedelta(seconds=load.freeze.begins_in_s):%a %H:%M} UTC"
+    ends_at = now + timedelta(seconds=load.freeze.ends_in_s)
+    return (
+        f" Growth {begins} until {ends_at:%a %H:%M} UTC: for the most that may come until more could arrive after it, "
+        f"{_instances(through_freeze(load, 0.0))} would do."
     )
 
 
