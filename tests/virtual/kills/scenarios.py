@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from local.world import Shape
 from tests.virtual.approvals import ADA, BEA, gated
 from tests.virtual.arena import QUICK, Arena, policy_text
-from tests.virtual.kills.course import PATIENCE, Course
+from tests.virtual.kills.course import PATIENCE, Course, GaveUp
 from tests.virtual.test_dead_letters import dead
 from tests.virtual.test_gates import BUSY, TWO_FAILURES, freeze
 from tests.virtual.test_mixed_deliveries import event
@@ -187,14 +187,16 @@ def _bury(arena: Arena, body: bytes) -> None:
         queue.dead_letter(delivery.lock_token, "MaxDeliveryCountExceeded", "ten times")
 
 
+_ALL = {"sequence_numbers": "all", "by": "ada", "reason": "the tables are back"}
+
+
 async def _dead_letters(course: Course) -> None:
     """A signal that nobody could take in ten attempts is submitted again, and taken; another message is discarded."""
     arena = course.arena
     _bury(arena, json.dumps(event(arena)).encode())
-    words = {"sequence_numbers": "all", "by": "ada", "reason": "the tables are back"}
     for how in ("resubmit", "discard"):
         for _ in range(4):
-            await course.call("POST", f"dead-letters/signals/{how}", words)
+            await course.call("POST", f"dead-letters/signals/{how}", _ALL)
             if not dead(arena):
                 break
             await arena.pass_time(90)  # what a dead process has locked is free again
@@ -204,7 +206,31 @@ async def _dead_letters(course: Course) -> None:
     await arena.pass_time(120)
 
 
+async def _forget(course: Course) -> None:
+    """What people dealt with in quarantine and dead letters is forgotten after its days; what is open is not."""
+    arena = course.arena
+    await course.insist("POST", "alerts", data=bad(arena, 0))
+    got = await course.insist("POST", "alerts", data=bad(arena, 1))
+    (done,) = got.body["items"]
+    await course.control("POST", f"quarantine/{done['quarantine']}/discard")
+    _bury(arena, b"nothing")
+    for _ in range(4):
+        await course.call("POST", "dead-letters/signals/discard", _ALL)
+        if not dead(arena):
+            break
+        await arena.pass_time(90)
+    await course.days_pass(8.0)
+    for _ in range(PATIENCE):
+        await course.upkeep()
+        if not (await course.call("GET", "quarantine?state=closed"))["entries"]:
+            break
+        await course.time_for_a_turn()
+    else:
+        raise GaveUp("a closed entry is still kept after its days")
+
+
 _CAPACITY_6 = replace(QUICK, capacity=6)
+_A_WEEK = "retention: {quarantine_days: 7}\n"
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="growth", policy=policy_text(min=3), live=_grow),
@@ -217,6 +243,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="resubmit", policy=policy_text(min=3), live=_resubmit, malformed=2),
     Scenario(name="switches", policy=policy_text(min=1), live=_switch),
     Scenario(name="archive", policy=policy_text(min=3, extra="retention: {ledger_days: 7}\n"), live=_archive),
+    Scenario(name="oblivion", policy=policy_text("off", extra=_A_WEEK), live=_forget, malformed=1),
     Scenario(name="breaker", policy=policy_text(min=3, extra=TWO_FAILURES), live=_break),
     Scenario(name="freeze", policy=policy_text(min=3), live=_freeze),
     Scenario(name="dead-letters", policy=policy_text(min=3), live=_dead_letters),
