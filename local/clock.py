@@ -168,7 +168,7 @@ class VirtualClock:
         await self.settle()
 
     async def restart(self, at: datetime) -> None:
-        """Begin again at `at`, earlier or later than now: whoever waits for a moment is woken, and looks at the time."""
+        """Begin again at `at`, earlier or later than now: whoever waits is woken, and looks at the time."""
         await self.settle()
         self._now = at
         for alarm in self._schedule.drain():
