@@ -37,7 +37,7 @@ class Facts:
     standing: set[str] = field(default_factory=set)
     told: set[tuple[str, str, str]] = field(default_factory=set)
     reached: set[tuple[str, str, str]] = field(default_factory=set)
-    archived: set[tuple[int, bool]] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
     buried: int = 0
 
 
@@ -85,7 +85,7 @@ async def facts_of(course: Course) -> Facts:
     facts.reached = {(one.way, one.address, _timeless(_subject(one.body))) for one in arena.world.cloud.inbox}
     facts.buried = len(dead(arena))
     catalogue = await archive_of(made).catalogue()
-    facts.archived = {(one.entries, one.removed_at is not None) for one in catalogue.values()}
+    facts.removed = {one.entries for one in catalogue.values() if one.removed_at is not None}
     return facts
 
 
@@ -128,7 +128,7 @@ async def _notices(course: Course) -> list[Any]:
 async def problems_of(course: Course, scenario: Scenario, expected: Facts | None) -> list[str]:
     """Everything that is wrong now, a sentence each; `expected` is what the run came to that nobody killed."""
     problems = []
-    for check in (_ends, _approvals, _claims, _bodies, _outbox, _places, _turns, _chains, _orchestrations):
+    for check in (_ends, _approvals, _claims, _bodies, _outbox, _archive, _places, _turns, _chains, _orchestrations):
         problems += await check(course, scenario)
     if expected is not None:
         facts = await facts_of(course)
@@ -202,6 +202,18 @@ async def _bodies(course: Course, scenario: Scenario) -> list[str]:
         if kept != body:
             problems.append(f"the malformed body {body!r} was lost")
     return problems
+
+
+async def _archive(course: Course, _: Scenario) -> list[str]:
+    """What was exported of a day is all that the ledger has of it."""
+    kept = Counter(one.day for one in await all_entries(course))
+    catalogue = await archive_of(course.arena.made).catalogue()
+    exported = {day: one.entries for day, one in catalogue.items() if one.removed_at is None}
+    return [
+        f"{count} entries of {day} were exported, the ledger has {kept[day]}"
+        for day, count in exported.items()
+        if count != kept[day]
+    ]
 
 
 async def _outbox(course: Course, _: Scenario) -> list[str]:
