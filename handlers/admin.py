@@ -81,7 +81,7 @@ async def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
     policy = await made.policies.current()
     target = named_target(policy, req.route_params["name"])
     preview = await made.engine.preview(target)
-    return ok(await readiness_of(made.stores, target, policy.scaling_mode(target), preview, made.now()))
+    return ok(await readiness_of(made.stores, target, policy, preview, made.now()))
 
 
 @blueprint.route(route="ledger", methods=["GET"])

@@ -90,7 +90,7 @@ def policy_for(workload: Workload, terms: Terms, promise_s: float) -> Scaling:
 def run(job: Job) -> Contest:
     """A contest of one seed."""
     entry = workloads(job.source, job.seed)[0][job.index]
-    workload = entry.workload if job.days is None else _beginning(entry.workload, job.days)
+    workload = entry.workload if job.days is None else beginning(entry.workload, job.days)
     terms = Terms(cold_start_s=job.cold_start_s, one_operation=job.one_operation)
     promise_s = job.promise_s or promise_for(job.cold_start_s, workload.service_s)
     rule = Ours(policy=policy_for(workload, terms, promise_s), terms=terms, starts_at=workload.starts_at)
@@ -133,7 +133,7 @@ def courses(site: Site, promise_s: float) -> tuple[Course, ...]:
     )
 
 
-def _beginning(workload: Workload, days: float) -> Workload:
+def beginning(workload: Workload, days: float) -> Workload:
     ticks = round(days * 86_400 / workload.tick_s)
     return replace(workload, items=workload.items[:ticks], work_s=workload.work_s[:ticks])
 

@@ -1,7 +1,9 @@
 """Whether a target is ready for `enforce`: what was remembered and recorded of it, judged, in words."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +15,9 @@ from shared.loops.engine import Preview
 from shared.loops.stores import Stores
 from shared.loops.telling import WORRYING
 from shared.loops.views import Plain
-from shared.policy import Target
+from shared.policy import Policy, Target
 from shared.records.chain import StoredEntry
+from shared.safety.breaker import limits_for
 
 # Of more decisions than this the newest are looked at.
 MOST_DECISIONS = 500
@@ -26,7 +29,7 @@ _VERDICTS: Mapping[str, str] = {
 }
 
 
-async def readiness_of(stores: Stores, target: Target, mode: Mode, preview: Preview, now: datetime) -> Plain:
+async def readiness_of(stores: Stores, target: Target, policy: Policy, preview: Preview, now: datetime) -> Plain:
     """The report on one target, from the memory, the ledger's decisions since then, and how the gates stand now."""
     record = preview.look.before
     since = now - timedelta(days=MOST_DAYS)
@@ -38,8 +41,13 @@ async def readiness_of(stores: Stores, target: Target, mode: Mode, preview: Prev
         kind="decision",
         limit=MOST_DECISIONS,
     )
-    evidence = _evidence(record, target, page.entries, preview)
-    return _view(target, mode, evidence, judge(evidence), preview.look.snapshot.price_usd_per_hour)
+    limits = limits_for(f"target:{target.name}", policy, target)
+    evidence = replace(
+        _evidence(record, target, page.entries, preview),
+        flapping_per_day=(limits.reversals or math.inf) * 86_400 / limits.reversal_window_s,
+    )
+    price = preview.look.snapshot.price_usd_per_hour
+    return _view(target, policy.scaling_mode(target), evidence, judge(evidence), price)
 
 
 def _evidence(record: TargetRecord, target: Target, decisions: Sequence[StoredEntry], preview: Preview) -> Evidence:

@@ -95,8 +95,9 @@ class Breaker(Part):
     all_failures: Annotated[Count, tightens("lower")] = 40
     """Failed changes anywhere that open the breaker of all."""
 
-    reversals: Annotated[Reversals, tightens("lower")] = 5
-    """Changes of one target that each go against the one before: so many stop its shrinking."""
+    reversals: Annotated[Reversals | None, tightens("lower")] = None
+    """Changes of one target that each go against the one before: so many stop its shrinking. Left out: half as many as
+    its hold and cool-downs allow, from 5 to 60."""
 
     reversal_window_s: Annotated[PositiveSeconds, tightens("higher")] = 7200.0
     """Reversals are counted this far back."""

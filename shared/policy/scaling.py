@@ -1,5 +1,6 @@
 """How a deployment is scaled: the part of a policy that its owner knows best, as types."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -146,6 +147,11 @@ class Scaling(Part):
     def cooldown_s(self) -> float:
         """`scale_in_cooldown_s` as it counts, also where it was left out."""
         return self._patience_s if self.scale_in_cooldown_s is None else self.scale_in_cooldown_s
+
+    def most_reversals(self, window_s: float) -> float:
+        """How often capacity can go back and forth in this time, by its hold and cool-downs."""
+        to_and_fro_s = max(self.hold_s, self.cooldown_s) + self.scale_out_cooldown_s
+        return 2 * window_s / to_and_fro_s if to_and_fro_s > 0 else math.inf
 
     @property
     def _patience_s(self) -> float:

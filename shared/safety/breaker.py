@@ -22,6 +22,11 @@ CODE = "breaker_open"
 # Ends of a change that are nobody's failure: a person was faster.
 NO_FAILURES = ("changed_meanwhile",)
 
+# Where the policy names no number of reversals. Load that wanders makes fewer than half of those that hold and
+# cool-downs allow (tests/bench/scaling/test_calm.py); what flaps makes all of them.
+USUAL_SHARE = 0.5
+FEWEST_REVERSALS, MOST_REVERSALS = 5, 60
+
 BreakerState = Literal["closed", "open", "half_open"]
 
 
@@ -35,7 +40,11 @@ def scopes_of(place: Place) -> tuple[str, ...]:
 def limits_for(scope: str, policy: Policy, target: Target | None) -> Limits:
     """What opens the breaker of a scope. A project's stricter word counts for what is the project's alone."""
     own = target is not None and scope.startswith(("target:", "project:"))
-    return (policy.limits_of(target) if own and target is not None else policy.limits).breaker
+    limits = (policy.limits_of(target) if own and target is not None else policy.limits).breaker
+    if limits.reversals is not None or target is None:
+        return limits
+    usual = USUAL_SHARE * target.rules.most_reversals(limits.reversal_window_s)
+    return limits.model_copy(update={"reversals": int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual)))})
 
 
 def gate(facts: ActFacts) -> Refusal | None:
@@ -139,7 +148,7 @@ def _after_success(old: Breaker, mark: Mark, limits: Limits, now: datetime) -> B
     changes = _recent((*old.changes, mark), limits.reversal_window_s, now)
     new = replace(old, changes=changes)
     reversals = reversals_in(changes)
-    if old.opened_at is not None or reversals < limits.reversals:
+    if old.opened_at is not None or reversals < (limits.reversals or FEWEST_REVERSALS):
         return new
     why = f"its capacity went back and forth {reversals} times within {limits.reversal_window_s / 60:g} minutes."
     return replace(new, opened_at=now, opened_by=mark.key, cause="reversals", why=why)

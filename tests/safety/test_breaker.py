@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain import Act, OutcomeKind
+from shared.policy import Scaling
 from shared.policy.belts import Breaker as Limits
 from shared.records.breakers import Breaker, Mark
 from shared.records.gates import GateRecords
@@ -112,6 +113,22 @@ def test_back_and_forth_over_a_day_is_no_flapping() -> None:
     assert breaker is not None
     assert breaker.opened_at is None
     assert reversals_in((mark(1, 0, "traffic"), mark(2, 1, "jobs"))) == 0
+
+
+@pytest.mark.parametrize(
+    ("scaling", "most"),
+    [
+        ({"cold_start_s": 900}, 20),  # held for 300 s, and a minute until it grows again: 40 at most in two hours
+        ({"cold_start_s": 180}, 60),
+        ({"cold_start_s": 900, "scale_in_hold_s": 7200}, 5),
+        ({"cold_start_s": 900, "scale_in_hold_s": 0, "scale_in_cooldown_s": 0, "scale_out_cooldown_s": 0}, 60),
+    ],
+)
+def test_left_out_half_of_what_hold_and_cool_downs_allow_is_flapping(scaling: dict[str, float], most: int) -> None:
+    one = policy().targets[0]
+    one = one.model_copy(update={"scaling": Scaling.model_validate({"max": 6, "drain_within_s": 600} | scaling)})
+    assert limits_for("target:chat", policy(), one).reversals == most
+    assert limits_for("target:chat", policy(limits={"breaker": {"reversals": 3}}), one).reversals == 3
 
 
 def test_failures_count_while_it_is_open_for_reversals() -> None:

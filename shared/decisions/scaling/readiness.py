@@ -18,7 +18,8 @@ DAYS_NEEDED = 7
 KEPT_SHARE = 0.95
 FRESH_SHARE = 0.95
 TOO_FEW_FRESH_SHARE = 0.8
-MOST_REVERSALS_PER_DAY = 6.0
+# Of the reversals that would stop the target's shrinking if they went on all day.
+CALM_SHARE = 1 / 3
 # More would-be changes refused than this: the gates and the decision do not fit each other yet.
 REFUSED_SHARE = 0.2
 # A forecast that is on and usually off by more than this share of the load is not worth its trust.
@@ -46,6 +47,7 @@ class Evidence:
 
     `decisions` that would have changed something, and of those the ones that gates would have `refused`, by code.
     `shut` are the gates that are shut now (code -> remedy), `blind` says why nothing can be decided now ("": it can).
+    `flapping_per_day`: with so many reversals a day the breaker would open.
     """
 
     days: Sequence[ShadowDay] = ()
@@ -54,6 +56,7 @@ class Evidence:
     refused: Mapping[str, int] = field(default_factory=dict)
     shut: Mapping[str, str] = field(default_factory=dict)
     blind: str = ""
+    flapping_per_day: float = math.inf
     forecast: Forecasted | None = None
 
 
@@ -152,7 +155,7 @@ def _calm(evidence: Evidence) -> Check:
     days = max(1, len(evidence.days))
     changes, reversals = (sum(getattr(day, name) for day in evidence.days) for name in ("changes", "reversals"))
     words = f"{changes / days:.1f} changes and {reversals / days:.1f} reversals a day would have been made."
-    if reversals <= MOST_REVERSALS_PER_DAY * days:
+    if reversals <= CALM_SHARE * evidence.flapping_per_day * days:
         return Check(name="calm", finding="good", words=words)
     finding: Finding = "bad" if len(evidence.days) > DAYS_NEEDED else "too_early"
     return Check(name="calm", finding=finding, words=words, remedy="Raise scale_in_hold_s and scale_in_cooldown_s.")
