@@ -1,15 +1,16 @@
 """The local Azure of the benchmark in a process of its own, so that its work is not counted as ours.
 
-`python -m bench.sweep.cloud TARGETS SEED LISTS` prints its environment and its time as one line of JSON. Its clock
-stands still until a line on its standard input says by how many seconds to move it; it answers with its time then, and
-ends with its standard input. A twentieth of the queues has traffic: messages come and go, so that there is something
-to look at. LISTS is the assumption servicebus.list_carries_counts.
+`python -m bench.sweep.cloud TARGETS SEED ASSUMPTIONS` prints its environment and its time as one line of JSON. Its
+clock stands still until a line on its standard input says by how many seconds to move it; it answers with its time
+then, and ends with its standard input. A twentieth of the queues has traffic: messages come and go, so that there is
+something to look at. ASSUMPTIONS are JSON, named as in docs/assumptions.md.
 """
 
 import asyncio
 import json
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.sweep.estate import busy_queues, estate, queues_by_namespace
@@ -22,9 +23,8 @@ ROLES = Path(__file__).parents[2] / "infra" / "roles.json"
 TRAFFIC_EVERY_S = 5.0
 
 
-async def serve(targets: int, seed: int, lists: str) -> None:
+async def serve(targets: int, seed: int, assumptions: Mapping[str, str]) -> None:
     dice, clock, busy = random.Random(seed), VirtualClock(), busy_queues(targets)
-    assumptions = {"servicebus.list_carries_counts": lists}
     cloud = Cloud(clock, Estate.from_dict(estate(targets)), roles=ROLES, seed=seed, assumptions=assumptions)
     sources = [FixedQueues(name, names) for name, names in queues_by_namespace(targets).items()]
     for source in sources:
@@ -51,4 +51,4 @@ def _traffic(sources: list[FixedQueues], busy: frozenset[str], dice: random.Rand
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])))

@@ -35,8 +35,8 @@ MEASURED = (*DECIDED_ON, "dead_letters")
 class CloudProcess(AbstractContextManager["CloudProcess"]):
     """`bench.sweep.cloud`, whose time is also ours."""
 
-    def __init__(self, targets: int, lists: str) -> None:
-        command = [sys.executable, "-m", "bench.sweep.cloud", str(targets), "1", lists]
+    def __init__(self, targets: int, assumptions: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "bench.sweep.cloud", str(targets), "1", json.dumps(assumptions)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._turn = threading.Lock()
         self._now = datetime.now(UTC)
@@ -253,15 +253,15 @@ def _median(costs: Sequence[Cost]) -> Cost:
 
 
 def main() -> None:
-    """`python -m bench.sweep.measure OPTIONS` with OPTIONS as JSON: targets, sweeps, every_s, warm_up_s, lists."""
+    """`python -m bench.sweep.measure OPTIONS` with OPTIONS as JSON: those of `measure`, and assumptions."""
     from local.azurite import Azurite
 
     options = json.loads(sys.argv[1])
-    lists = options.pop("lists")
+    assumptions = options.pop("assumptions")
     with (
         tempfile.TemporaryDirectory() as folder,
         Azurite() as azurite,
-        CloudProcess(options["targets"], lists) as cloud,
+        CloudProcess(options["targets"], assumptions) as cloud,
     ):
         os.environ.update(cloud.environment)  # aiohttp reads it when it is imported, so nothing that does comes before
         from bench.sweep.estate import policy
