@@ -112,7 +112,8 @@ class Actuator:
         if row is not None and row.value.is_over and not row.value.recorded:
             row = await self._close(order, row)
         if row is not None and not row.value.is_over and (decision is None or decision.id != row.value.key):
-            reason = "A newer decision replaced it before it was sent."
+            sent = "; the request that was sent had changed nothing" if row.value.sends > 0 else " before it was sent"
+            reason = f"A newer decision replaced it{sent}."
             return await self._end(order, row, row.value, "superseded", "newer_decision", reason, None)
         if decision is None or not decision.changes or (row and row.value.is_over and row.value.key == decision.id):
             return Step(True, 0, "nothing waits to be done")

@@ -81,6 +81,8 @@ async def test_the_newer_decision_replaces_one_that_waits(open_arena: OpenArena)
             ("succeeded", "verified"),
         ]
         assert [decision.to for decision in await arena.decisions()] == [3, 5]
+        (replaced, _) = await arena.outcomes()
+        assert replaced.reason == "A newer decision replaced it; the request that was sent had changed nothing."
 
 
 async def test_a_need_that_is_gone_withdraws_the_order(open_arena: OpenArena) -> None:

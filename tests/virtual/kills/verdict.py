@@ -90,8 +90,10 @@ async def facts_of(course: Course) -> Facts:
 
 
 async def _never_arrived(course: Course) -> set[str]:
-    """Decisions whose request died with the process, on a deployment that was failed before: that the request did not
-    arrive cannot be told from that it failed. It counts as failed, and is decided again later.
+    """Decisions whose request, or Azure's refusal of it, died with the process, and that are decided again later.
+
+    On a deployment that was failed before, that the request did not arrive cannot be told from that it failed: it
+    counts as failed. On another it is read back that nothing came of it, and what is decided next replaces it.
     """
     arrived = {one.client_request_id for one in course.arena.patches()}
     entries = [one for one in await all_entries(course) if one.kind == "outcome"]
@@ -99,7 +101,9 @@ async def _never_arrived(course: Course) -> set[str]:
     return {
         outcome.action_key
         for outcome, action in ends
-        if outcome.code == "operation_failed" and isinstance(action, Mapping) and action["request_id"] not in arrived
+        if (outcome.code == "operation_failed" or (outcome.code == "newer_decision" and outcome.sends > 0))
+        and isinstance(action, Mapping)
+        and action["request_id"] not in arrived
     }
 
 
