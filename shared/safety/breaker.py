@@ -6,6 +6,7 @@ stop everything.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,10 +42,11 @@ def limits_for(scope: str, policy: Policy, target: Target | None) -> Limits:
     """What opens the breaker of a scope. A project's stricter word counts for what is the project's alone."""
     own = target is not None and scope.startswith(("target:", "project:"))
     limits = (policy.limits_of(target) if own and target is not None else policy.limits).breaker
-    if limits.reversals is not None or target is None:
+    if policy.limits.breaker.reversals is not None or target is None:
         return limits
     usual = USUAL_SHARE * target.rules.most_reversals(limits.reversal_window_s)
-    return limits.model_copy(update={"reversals": int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual)))})
+    most = int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual), limits.reversals or math.inf))
+    return limits.model_copy(update={"reversals": most})
 
 
 def gate(facts: ActFacts) -> Refusal | None:

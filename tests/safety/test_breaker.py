@@ -129,6 +129,10 @@ def test_left_out_half_of_what_hold_and_cool_downs_allow_is_flapping(scaling: di
     one = one.model_copy(update={"scaling": Scaling.model_validate({"max": 6, "drain_within_s": 600} | scaling)})
     assert limits_for("target:chat", policy(), one).reversals == most
     assert limits_for("target:chat", policy(limits={"breaker": {"reversals": 3}}), one).reversals == 3
+    for of_the_project, counts in ((1000, most), (3, 3)):
+        view = policy(limits={"breaker": {"reversals": of_the_project}})
+        merged = policy().with_views({(one.project or "", one.environment): view})
+        assert limits_for("target:chat", merged, one).reversals == counts
 
 
 def test_failures_count_while_it_is_open_for_reversals() -> None:
