@@ -1,11 +1,14 @@
 """Safety belts as a policy writes them: how much may change in an hour, where, and when failures stop the changes."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
 from shared.policy.parts import Count, Part, Percent, PositiveSeconds, refuse, unit
 from shared.policy.tighten import tightens
+
+if TYPE_CHECKING:
+    from shared.policy.scaling import Scaling
 
 
 def _region(text: str) -> str:
@@ -80,6 +83,12 @@ class BlastRadius(Part):
     """Budget of what grows."""
 
 
+# Where the policy names no number of reversals. Load that wanders makes fewer than half of those that hold and
+# cool-downs allow (tests/bench/scaling/test_calm.py); what flaps makes all of them.
+USUAL_SHARE = 0.5
+FEWEST_REVERSALS, MOST_REVERSALS = 5, 60
+
+
 class Breaker(Part):
     """When changes that fail, or undo each other, stop all further ones until somebody looks, or a trial succeeds."""
 
@@ -104,3 +113,8 @@ class Breaker(Part):
 
     cool_down_s: Annotated[PositiveSeconds, tightens("higher")] = 1800.0
     """After this long, one change is let through for trial: if it works, the breaker closes."""
+
+    def reversals_of(self, scaling: "Scaling") -> int:
+        """`reversals` as it counts for a target with this hold and these cool-downs: left out, what is no flapping."""
+        usual = USUAL_SHARE * scaling.most_reversals(self.reversal_window_s)
+        return int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual))) if self.reversals is None else self.reversals

@@ -25,6 +25,7 @@ type LayerName = Literal["target", "project", "environment", "platform", "defaul
 _PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
 _OF_ITS_OWN = ("version", "defaults", "targets", "workspaces", "environments", "projects", "retention")
 """Fields of a document that hold for no single target, or are shown as its scaling."""
+_REVERSALS = ("limits", "breaker", "reversals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,10 @@ class _Tracing:
         elif isinstance(value, Part):
             for name in type(value).model_fields:
                 yield from self._section(getattr(value, name), (*path, name), declared(type(value), name) == "add")
+        elif path == _REVERSALS:
+            number = self._policy.reversals_of(self._target)
+            field = self._strictest(value, path)
+            yield field if number == value else replace(field, value=number, note="by hold and cool-downs")
         else:
             yield self._strictest(value, path)
 

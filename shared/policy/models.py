@@ -232,6 +232,11 @@ class Policy(Sections):
         """What `target` may not exceed: the strictest of platform, environment and project."""
         return self.of(target).limits
 
+    def reversals_of(self, target: Target) -> int:
+        """So many changes back and forth stop the shrinking of `target`; a project can only lower the number."""
+        limits, rules = (self.limits_of(target).breaker, self.limits.breaker), target.rules
+        return min(one.reversals_of(rules) for one in limits)
+
     def with_views(self, views: Mapping[tuple[str, Environment], "Policy"], **changed: Any) -> "Policy":
         """This policy with other fields, and with what holds per project ("": the platform's own) and environment."""
         made = self.model_copy(update=changed)

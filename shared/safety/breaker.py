@@ -6,7 +6,6 @@ stop everything.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Literal
 
 from shared.domain import Act, OutcomeKind, Place
 from shared.policy import Policy, Target
+from shared.policy.belts import FEWEST_REVERSALS
 from shared.policy.belts import Breaker as Limits
 from shared.records.breakers import Breaker, Mark
 from shared.safety.facts import ActFacts, Refusal
@@ -22,11 +22,6 @@ CODE = "breaker_open"
 
 # Ends of a change that are nobody's failure: a person was faster.
 NO_FAILURES = ("changed_meanwhile",)
-
-# Where the policy names no number of reversals. Load that wanders makes fewer than half of those that hold and
-# cool-downs allow (tests/bench/scaling/test_calm.py); what flaps makes all of them.
-USUAL_SHARE = 0.5
-FEWEST_REVERSALS, MOST_REVERSALS = 5, 60
 
 BreakerState = Literal["closed", "open", "half_open"]
 
@@ -42,11 +37,7 @@ def limits_for(scope: str, policy: Policy, target: Target | None) -> Limits:
     """What opens the breaker of a scope. A project's stricter word counts for what is the project's alone."""
     own = target is not None and scope.startswith(("target:", "project:"))
     limits = (policy.limits_of(target) if own and target is not None else policy.limits).breaker
-    if policy.limits.breaker.reversals is not None or target is None:
-        return limits
-    usual = USUAL_SHARE * target.rules.most_reversals(limits.reversal_window_s)
-    most = int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual), limits.reversals or math.inf))
-    return limits.model_copy(update={"reversals": most})
+    return limits if target is None else limits.model_copy(update={"reversals": policy.reversals_of(target)})
 
 
 def gate(facts: ActFacts) -> Refusal | None:

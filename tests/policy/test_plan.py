@@ -44,6 +44,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], str, bool]] = [
     ({"defaults": {"max": 6, "max_step_in": 2}}, {"defaults": {"max": 6}}, "scaling.max_step_in", True),
     ({"limits": {"max_instances": 9}}, {}, "limits.max_instances", True),
     ({"limits": {"quota_reserve_pct": 9}}, {}, "limits.quota_reserve_pct", False),
+    ({}, {"limits": {"breaker": {"reversals": 3}}}, "limits.breaker.reversals", False),
+    ({"defaults": {"max": 6, "scale_in_hold_s": 7200}}, {"defaults": {"max": 6}}, "limits.breaker.reversals", True),
     ({"floors": [{"match": "*", "min_instances": 2, "reason": "r"}]}, {}, "floors[match=*", True),
     ({}, {"floors": [{"match": "*", "min_instances": 2, "reason": "r"}]}, "floors[match=*", False),
     ({"loops": ENFORCE}, {"loops": {"scaling": {"mode": "off"}}}, "loops.scaling.mode", False),
