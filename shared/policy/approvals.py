@@ -25,7 +25,7 @@ class ApprovalWhen(Part):
     more_than_instances: (
         Annotated[int, Field(strict=True, ge=0, le=100_000, json_schema_extra=unit("instances"))] | None
     ) = None
-    """Changes by more than so many instances."""
+    """Changes by more than so many instances: of one change, not of what is there after it (that is `max`)."""
 
     more_than_usd_per_hour: (
         Annotated[float, Field(strict=True, ge=0, le=1e6, json_schema_extra=unit("US dollars per hour"))] | None

@@ -18,7 +18,7 @@ def _region(text: str) -> str:
     return tame
 
 
-type Reversals = Annotated[int, Field(strict=True, ge=2, le=1000, json_schema_extra=unit("count"))]
+type Reversals = Annotated[int, Field(strict=True, ge=2, le=150, json_schema_extra=unit("count"))]
 type Region = Annotated[str, AfterValidator(_region), Field(min_length=1, max_length=60)]
 
 
@@ -83,10 +83,10 @@ class BlastRadius(Part):
     """Budget of what grows."""
 
 
-# Where the policy names no number of reversals. Load that wanders makes fewer than half of those that hold and
-# cool-downs allow (tests/bench/scaling/test_calm.py); what flaps makes all of them.
-USUAL_SHARE = 0.5
-FEWEST_REVERSALS, MOST_REVERSALS = 5, 60
+# Where the policy names no number of reversals: nearly as many as cold start, hold and cool-downs allow at all. A load
+# that wanders makes up to 0.7 of those (tests/bench/scaling/test_calm.py); what changes its mind each time makes all.
+FLAPPING_SHARE = 0.9
+FEWEST_REVERSALS, MOST_REVERSALS, MOST_PER_S = 5, 150, 60 / 7200
 
 
 class Breaker(Part):
@@ -105,8 +105,8 @@ class Breaker(Part):
     """Failed changes anywhere that open the breaker of all."""
 
     reversals: Annotated[Reversals | None, tightens("lower")] = None
-    """Changes of one target that each go against the one before: so many stop its shrinking. Left out: half as many as
-    its hold and cool-downs allow, from 5 to 60."""
+    """Changes of one target that each go against the one before: so many stop its shrinking. Left out: nearly as many
+    as its cold start, hold and cool-downs allow, from 5 to 60 in two hours."""
 
     reversal_window_s: Annotated[PositiveSeconds, tightens("higher")] = 7200.0
     """Reversals are counted this far back."""
@@ -114,7 +114,8 @@ class Breaker(Part):
     cool_down_s: Annotated[PositiveSeconds, tightens("higher")] = 1800.0
     """After this long, one change is let through for trial: if it works, the breaker closes."""
 
-    def reversals_of(self, scaling: "Scaling") -> int:
-        """`reversals` as it counts for a target with this hold and these cool-downs: left out, what is no flapping."""
-        usual = USUAL_SHARE * scaling.most_reversals(self.reversal_window_s)
-        return int(min(MOST_REVERSALS, max(FEWEST_REVERSALS, usual))) if self.reversals is None else self.reversals
+    def flapping_reversals(self, scaling: "Scaling") -> int:
+        """What counts for a target with these cool-downs where `reversals` is left out."""
+        flapping = FLAPPING_SHARE * scaling.most_reversals(self.reversal_window_s)
+        most = min(MOST_REVERSALS, MOST_PER_S * self.reversal_window_s)
+        return int(max(FEWEST_REVERSALS, min(most, flapping)))

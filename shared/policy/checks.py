@@ -139,6 +139,7 @@ def oddities(written: Any, policy: Policy) -> list[Finding]:
         *_odd_floors(policy),
         *_shared_queues(policy),
         *_idle_freezes(policy),
+        *_unreachable_people(policy),
     ]
 
 
@@ -348,6 +349,22 @@ def _idle_freezes(policy: Policy) -> Iterator[Finding]:
                     f"is '{scope}', in which no target is: it freezes nothing",
                     "Correct or remove it.",
                 )
+
+
+def _unreachable_people(policy: Policy) -> Iterator[Finding]:
+    channels = policy.notices.channels
+    if any(channel.kind == "mail" for channel in channels):
+        return
+    alone = {channel.recipients[0].lower() for channel in channels if len(channel.recipients) == 1}
+    for index, rule in enumerate(policy.approvals):
+        reached = alone.intersection(address.lower() for address in rule.who)
+        if len(reached) < rule.needed:
+            yield Finding(
+                ("approvals", index, "who"),
+                f"names people of whom {len(reached)} can be asked, and {rule.needed} must say yes: no channel is "
+                "of kind mail, nor one of their own, so what it gates is never done",
+                "Add `{name: mail, kind: mail}` to `notices.channels`, or a webhook with one of them as its recipient.",
+            )
 
 
 def _shared_queues(policy: Policy) -> Iterator[Finding]:

@@ -165,11 +165,18 @@ class _Tracing:
             for name in type(value).model_fields:
                 yield from self._section(getattr(value, name), (*path, name), declared(type(value), name) == "add")
         elif path == _REVERSALS:
-            number = self._policy.reversals_of(self._target)
-            field = self._strictest(value, path)
-            yield field if number == value else replace(field, value=number, note="by hold and cool-downs")
+            yield self._reversals(value, path)
         else:
             yield self._strictest(value, path)
+
+    def _reversals(self, value: Any, path: Path) -> Field:
+        number = self._policy.reversals_of(self._target)
+        if number == value:
+            return self._strictest(value, path)
+        unheard = "" if value is None else f"; {value} would be looser"
+        return Field(
+            name=spell(path), value=number, layer="default", note=f"by cold start, hold and cool-downs{unheard}"
+        )
 
     def _strictest(self, value: Any, path: Path) -> Field:
         """The first level that says the value that holds."""

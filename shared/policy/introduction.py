@@ -75,6 +75,8 @@ environment, platform, default), and document, path and line.
 
 ## At the command line
 
+`python` is the project's own here and on all pages: `.venv/bin/python`, after `make setup`.
+
 ```
 python -m shared.policy check FILE...                          # each document by itself
 python -m shared.policy check platform.yaml --projects DIR     # all together, every problem at once

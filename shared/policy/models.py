@@ -233,9 +233,14 @@ class Policy(Sections):
         return self.of(target).limits
 
     def reversals_of(self, target: Target) -> int:
-        """So many changes back and forth stop the shrinking of `target`; a project can only lower the number."""
-        limits, rules = (self.limits_of(target).breaker, self.limits.breaker), target.rules
-        return min(one.reversals_of(rules) for one in limits)
+        """So many changes back and forth stop the shrinking of `target`. A project that writes a number can only lower
+        it; its hold and cool-downs move the one that counts where none is written.
+        """
+        limits = self.limits_of(target).breaker
+        flapping = limits.flapping_reversals(target.rules)
+        if limits.reversals is None:
+            return flapping
+        return limits.reversals if self.limits.breaker.reversals is not None else min(limits.reversals, flapping)
 
     def with_views(self, views: Mapping[tuple[str, Environment], "Policy"], **changed: Any) -> "Policy":
         """This policy with other fields, and with what holds per project ("": the platform's own) and environment."""

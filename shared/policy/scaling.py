@@ -149,8 +149,8 @@ class Scaling(Part):
         return self._patience_s if self.scale_in_cooldown_s is None else self.scale_in_cooldown_s
 
     def most_reversals(self, window_s: float) -> float:
-        """How often capacity can go back and forth in this time, by its hold and cool-downs."""
-        to_and_fro_s = max(self.hold_s, self.cooldown_s) + self.scale_out_cooldown_s
+        """How often capacity can go back and forth in this time: what is grown has to come, and is kept a while."""
+        to_and_fro_s = max(self.hold_s, self.cold_start_s + self.cooldown_s) + self.scale_out_cooldown_s
         return 2 * window_s / to_and_fro_s if to_and_fro_s > 0 else math.inf
 
     @property

@@ -20,6 +20,9 @@ from shared.safety.facts import ActFacts, Refusal
 
 CODE = "breaker_open"
 
+# More than any number of reversals that a policy may name.
+MOST_MARKS = 200
+
 # Ends of a change that are nobody's failure: a person was faster.
 NO_FAILURES = ("changed_meanwhile",)
 
@@ -138,7 +141,7 @@ def _after_failure(old: Breaker, mark: Mark, limits: Limits, now: datetime) -> B
 def _after_success(old: Breaker, mark: Mark, limits: Limits, now: datetime) -> Breaker:
     if _is_known(mark, old.changes, old):
         return old
-    changes = _recent((*old.changes, mark), limits.reversal_window_s, now)
+    changes = _turns(_recent((*old.changes, mark), limits.reversal_window_s, now))
     new = replace(old, changes=changes)
     reversals = reversals_in(changes)
     if old.opened_at is not None or reversals < (limits.reversals or FEWEST_REVERSALS):
@@ -154,8 +157,7 @@ def closed(breaker: Breaker, now: datetime) -> Breaker:
 
 def reversals_in(changes: tuple[Mark, ...]) -> int:
     """How often a change went against the one before it."""
-    ways = [mark.act in TAKING for mark in sorted(changes, key=lambda mark: mark.at) if mark.act not in OTHER]
-    return sum(before != after for before, after in itertools.pairwise(ways))
+    return max(0, len(_turns(changes)) - 1)
 
 
 OTHER: tuple[Act, ...] = ("traffic", "jobs")
@@ -164,6 +166,14 @@ OTHER: tuple[Act, ...] = ("traffic", "jobs")
 def _is_known(mark: Mark, marks: tuple[Mark, ...], breaker: Breaker) -> bool:
     reset = breaker.reset_at is not None and mark.at <= breaker.reset_at
     return reset or any(known.key == mark.key for known in marks)
+
+
+def _turns(marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """Of changes in one direction after each other only the last: so few are kept that they fit into a row."""
+    ordered = sorted((mark for mark in marks if mark.act not in OTHER), key=lambda mark: mark.at)
+    pairs = itertools.zip_longest(ordered, ordered[1:])
+    last = [one for one, after in pairs if after is None or (one.act in TAKING) != (after.act in TAKING)]
+    return tuple(last[-MOST_MARKS:])
 
 
 def _recent(marks: tuple[Mark, ...], window_s: float, now: datetime) -> tuple[Mark, ...]:

@@ -86,7 +86,9 @@ def limit_reached(full: UsedUp, target: Target, now: datetime) -> Notice:
 
 def breaker_tripped(breaker: Breaker, opened_at: datetime, place: Place, target: Target | None) -> Notice:
     """Changes in a scope are stopped."""
-    stopped = "shrinking and deleting" if breaker.cause == "reversals" else "all changes"
+    flaps = breaker.cause == "reversals"
+    stopped = "shrinking and deleting" if flaps else "all changes"
+    harm = "Growth goes on, so users are served and it costs more until then." if flaps else "Growth is stopped too."
     of_target = breaker.scope == f"target:{place.target}"
     return Notice(
         id=breaker_id(breaker, opened_at),
@@ -94,7 +96,8 @@ def breaker_tripped(breaker: Breaker, opened_at: datetime, place: Place, target:
         severity="critical",
         at=opened_at,
         subject=f"The circuit breaker of {breaker.scope} stopped {stopped}",
-        text=f"{breaker.why} Nothing of that kind is tried any more. Find the cause, then reset it with "
+        text=f"{breaker.why} Nothing of that kind is tried until one change is let through for trial, or until you "
+        f"reset it. {harm} Find the cause, then reset it with "
         f'POST /api/breaker/reset {{"scope": "{breaker.scope}", "reason": "...", "by": "..."}}.',
         target=place.target if of_target else "",
         project=place.project,

@@ -49,7 +49,7 @@ def test_what_speaks_against_it_is_told_with_what_to_do() -> None:
         (replace(good, days=days(fresh=2000)), "data", "bad"),
         (replace(good, days=days(kept=12)), "promise", "bad"),
         (replace(good, days=days(hours=1, kept=1)), "promise", "too_early"),
-        (replace(good, days=days(changes=40, reversals=21), flapping_per_day=60), "calm", "bad"),
+        (replace(good, days=days(changes=40, reversals=31), flapping_per_day=60), "calm", "bad"),
         (replace(good, refused={"frozen": 5}), "gates", "too_early"),
         (replace(good, shut={"frozen": "Wait until the freeze is over."}), "gates", "too_early"),
         (replace(good, blind="The queue depth could not be read."), "sight", "bad"),

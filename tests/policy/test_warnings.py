@@ -1,5 +1,9 @@
 """What is allowed, but probably not meant."""
 
+from typing import Any
+
+import pytest
+
 from shared.policy import review_policy
 from tests.policy.documents import as_yaml, document, queue_id, target, warnings_in
 
@@ -49,6 +53,25 @@ def test_floors_that_do_nothing_or_contradict() -> None:
 
     assert warnings["floors[0].match"].startswith("is 'nobody-*', which matches no target.")
     assert "more than max of target 'chat', which is 6: the floor wins" in warnings["floors[1].min_instances"]
+
+
+ADA, BEA = "ada@example.com", "bea@example.com"
+
+
+@pytest.mark.parametrize(
+    ("channels", "needed", "warned"),
+    [
+        ([], 1, True),
+        ([{"name": "chat", "kind": "teams", "secret": "hook"}], 1, True),
+        ([{"name": "chat", "kind": "teams", "secret": "hook", "recipients": [ADA.upper()]}], 1, False),
+        ([{"name": "chat", "kind": "teams", "secret": "hook", "recipients": [ADA]}], 2, True),
+        ([{"name": "mail", "kind": "mail"}], 2, False),
+    ],
+)
+def test_people_whom_no_channel_reaches(channels: list[dict[str, Any]], needed: int, warned: bool) -> None:
+    rule = {"name": "growth", "who": [ADA, BEA], "needed": needed}
+    warnings = warnings_in(approvals=[rule], notices={"channels": channels})
+    assert ("can be asked" in warnings.get("approvals[0].who", "")) is warned
 
 
 def test_two_targets_on_one_queue() -> None:

@@ -14,6 +14,7 @@ from shared.policy.belts import Breaker as Limits
 from shared.records.breakers import Breaker, Mark
 from shared.records.gates import GateRecords
 from shared.safety.breaker import (
+    MOST_MARKS,
     after,
     closed,
     limits_for,
@@ -118,21 +119,51 @@ def test_back_and_forth_over_a_day_is_no_flapping() -> None:
 @pytest.mark.parametrize(
     ("scaling", "most"),
     [
-        ({"cold_start_s": 900}, 20),  # held for 300 s, and a minute until it grows again: 40 at most in two hours
-        ({"cold_start_s": 180}, 60),
+        ({"cold_start_s": 900}, 10),  # it comes after 900 s, is kept for 300, and a minute until it grows again: 11.4
+        ({"cold_start_s": 180}, 43),
+        ({"cold_start_s": 30}, 60),
         ({"cold_start_s": 900, "scale_in_hold_s": 7200}, 5),
-        ({"cold_start_s": 900, "scale_in_hold_s": 0, "scale_in_cooldown_s": 0, "scale_out_cooldown_s": 0}, 60),
+        ({"cold_start_s": 0, "scale_in_hold_s": 0, "scale_in_cooldown_s": 0, "scale_out_cooldown_s": 0}, 60),
     ],
 )
-def test_left_out_half_of_what_hold_and_cool_downs_allow_is_flapping(scaling: dict[str, float], most: int) -> None:
+def test_left_out_nearly_all_that_cold_start_hold_and_cool_downs_allow_is_flapping(
+    scaling: dict[str, float], most: int
+) -> None:
     one = policy().targets[0]
     one = one.model_copy(update={"scaling": Scaling.model_validate({"max": 6, "drain_within_s": 600} | scaling)})
     assert limits_for("target:chat", policy(), one).reversals == most
     assert limits_for("target:chat", policy(limits={"breaker": {"reversals": 3}}), one).reversals == 3
-    for of_the_project, counts in ((1000, most), (3, 3)):
+    for of_the_project, counts in ((150, most), (3, 3)):
         view = policy(limits={"breaker": {"reversals": of_the_project}})
         merged = policy().with_views({(one.project or "", one.environment): view})
         assert limits_for("target:chat", merged, one).reversals == counts
+
+
+@pytest.mark.parametrize("cold_start_s", [900.0, 180.0, 30.0])
+def test_what_changes_its_mind_each_time_opens_it(cold_start_s: float) -> None:
+    """Grown, given back as soon as that is allowed, grown again: for two hours."""
+    scaling = Scaling.model_validate({"max": 6, "drain_within_s": 600, "cold_start_s": cold_start_s})
+    one = policy().targets[0].model_copy(update={"scaling": scaling})
+    limits, breaker, at_s, number = limits_for(TARGET, policy(), one), Breaker(scope=TARGET), 0.0, 0
+    while breaker.opened_at is None and at_s <= limits.reversal_window_s:
+        grown = mark(number, at_s / 60, "growth")
+        given_back = mark(number + 1, (at_s + cold_start_s + scaling.cooldown_s) / 60, "shrink")
+        for end in (grown, given_back):
+            breaker = after(breaker, TARGET, "succeeded", end, limits, end.at) or breaker
+        at_s += cold_start_s + scaling.cooldown_s + scaling.scale_out_cooldown_s
+        number += 2
+    assert breaker.cause == "reversals"
+
+
+def test_a_row_holds_what_a_busy_month_leaves() -> None:
+    limits = Limits(reversals=150, reversal_window_s=30 * 86_400.0)
+    breaker = Breaker(scope=TARGET)
+    for number in range(3000):
+        act: Act = "growth" if number % 7 < 4 else "shrink"
+        end = mark(number, 2 * number, act, "")
+        breaker = after(breaker, TARGET, "succeeded", end, limits, end.at) or breaker
+    assert breaker.cause == "reversals"
+    assert len(breaker.changes) <= MOST_MARKS
 
 
 def test_failures_count_while_it_is_open_for_reversals() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.decisions.scaling import budget, freezes, idle, instances, words, zero
-from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load
+from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load, usual_horizon_s
 from shared.decisions.scaling.schedule import Scheduled, below_schedule, lead_s, scheduled, with_floor
 from shared.decisions.scaling.sizing import (
     drain_s,
@@ -70,7 +70,7 @@ def decide(
     case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
     numbers = _numbers(case)
     kind, value, rule, reason, memory = _wish(case, memory)
-    reason += words.doubted(load, memory) + words.frozen(load, now)
+    reason += words.doubted(load, memory) + words.frozen(load, policy, now)
     if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
         reason = f"{reason} {budget.PRICE_UNKNOWN}"
     if policy.zero is not None and memory.idle is not None:
@@ -326,6 +326,8 @@ def _older(since: datetime | None, at: datetime | None, period_s: float) -> bool
 
 def _numbers(case: _Case) -> dict[str, float]:
     load = case.load
+    last_s = usual_horizon_s(load.cold_start_s)
+    forecast, high = next((mean, high) for until_s, mean, high in load.forecast.pieces if until_s >= last_s)
     numbers = {
         "depth": load.depth,
         "arrivals_per_s": load.arrivals_per_s,
@@ -337,21 +339,21 @@ def _numbers(case: _Case) -> dict[str, float]:
         "wait_at_cold_start_s": wait_after(load, load.cold_start_s),
         "needed": case.needed,
         "drain_within_s": case.policy.drain_within_s,
-        "forecast_per_s": load.forecast.pieces[-1][1],
-        "forecast_high_per_s": load.forecast.pieces[-1][2],
+        "forecast_per_s": forecast,
+        "forecast_high_per_s": high,
         "forecast_error_per_s": load.forecast.error_per_s,
         **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
-        **({} if load.freeze is None else _of_freeze(load, load.freeze)),
+        **({} if load.freeze is None else _of_freeze(load, load.freeze, case.policy)),
         **{f"limit_{name}": limit for name, limit in case.limits.items()},
     }
     return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
 
 
-def _of_freeze(load: Load, freeze: freezes.Freeze) -> dict[str, float]:
+def _of_freeze(load: Load, freeze: freezes.Freeze, policy: "Scaling") -> dict[str, float]:
     return {
         "freeze_begins_in_s": max(0.0, freeze.begins_in_s),
         "freeze_ends_in_s": freeze.ends_in_s,
-        "needed_through_freeze": through_freeze(load, 0.0),
+        "needed_through_freeze": through_freeze(load, policy),
     }
 
 

@@ -103,7 +103,7 @@ def read_load(
                 now_per_s,
                 stays,
                 now,
-                max(2 * cold_start_s + FORECAST_BEYOND_S, seen_s),
+                max(usual_horizon_s(cold_start_s), seen_s),
                 seasons=policy.forecast == "on" and not effects.are_off(memory),
             ),
             doubts=tuple(_doubts(snapshot)),
@@ -112,6 +112,11 @@ def read_load(
         ),
         memory,
     )
+
+
+def usual_horizon_s(cold_start_s: float) -> float:
+    """So far ahead the forecast reaches, but for a freeze."""
+    return 2 * cold_start_s + FORECAST_BEYOND_S
 
 
 def service_rate_per_s(memory: ScalingMemory, policy: Scaling) -> float:

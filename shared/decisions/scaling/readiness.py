@@ -19,7 +19,7 @@ KEPT_SHARE = 0.95
 FRESH_SHARE = 0.95
 TOO_FEW_FRESH_SHARE = 0.8
 # Of the reversals that would stop the target's shrinking if they went on all day.
-CALM_SHARE = 1 / 3
+CALM_SHARE = 0.5
 # More would-be changes refused than this: the gates and the decision do not fit each other yet.
 REFUSED_SHARE = 0.2
 # A forecast that is on and usually off by more than this share of the load is not worth its trust.

@@ -1,10 +1,11 @@
 """Drain time and size: how long the queue takes with these instances, and how many it would need."""
 
 import math
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from shared.decisions.scaling.freezes import horizon_s
+from shared.decisions.scaling.freezes import Freeze, horizon_s
 from shared.decisions.scaling.load import Load
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
 
     It may wait no longer than until the next look can help: what is not ordered now may then still be ordered.
     """
-    if _for_freeze(load) > load.capacity:
+    if _for_freeze(load, policy) > load.capacity:
         return True
     begin_s, end_s = _ahead(load)
     backlog = kept_backlog(load, begin_s)
@@ -112,7 +113,7 @@ def needed(load: Load, policy: "Scaling") -> int:
         _for_arrivals(load, begin_s, end_s, policy.headroom_pct),
         _for_backlog(load, backlog, policy.drain_within_s),
         _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
-        _for_freeze(load),
+        _for_freeze(load, policy),
     )
 
 
@@ -122,7 +123,7 @@ def sufficient(load: Load, policy: "Scaling") -> int:
         _for_backlog(load, load.depth, policy.drain_within_s),
         _for_surprise(load, load.depth, 0.0, _ahead(load)[1], policy.drain_within_s, AT_RISK_SHARE),
         _for_long(load, policy),
-        through_freeze(load, 0.0),
+        through_freeze(load, policy),
     )
 
 
@@ -134,21 +135,46 @@ def _for_long(load: Load, policy: "Scaling") -> float:
     return _for_a_share(load, load.depth, expected, 0.0, policy.drain_within_s, AT_RISK_SHARE)
 
 
-def through_freeze(load: Load, begin_s: float) -> int:
-    """Instances that serve the most that may come from then on until more could arrive after the freeze; 0 without one.
-
-    In so long a time no calm makes up for a rush.
-    """
-    if load.freeze is None:
-        return 0
-    end_s = horizon_s(load.freeze, load.cold_start_s)
-    return _whole(max(high for _, _, high in arrivals_between(load, begin_s, end_s)) / load.service_rate_per_s)
+def through_freeze(load: Load, policy: "Scaling") -> int:
+    """Instances that suffice from now on until more could arrive after the freeze; 0 without one."""
+    return 0 if load.freeze is None else _for_stretch(load, load.freeze, load.depth, 0.0, policy, AT_RISK_SHARE)
 
 
-def _for_freeze(load: Load) -> int:
+def _for_freeze(load: Load, policy: "Scaling") -> int:
     """Instances to be ordered before a freeze; in it there is nothing to order."""
-    is_ahead = load.freeze is not None and load.freeze.begins_in_s > 0
-    return through_freeze(load, load.cold_start_s) if is_ahead else 0
+    if load.freeze is None or load.freeze.begins_in_s <= 0:
+        return 0
+    backlog = kept_backlog(load, load.cold_start_s)
+    return _for_stretch(load, load.freeze, backlog, load.cold_start_s, policy, ORDERED_SHARE)
+
+
+def _for_stretch(load: Load, freeze: Freeze, backlog: float, begin_s: float, policy: "Scaling", share: float) -> int:
+    """The fewest instances with which, though the most arrives that may, nothing waits longer than a share of the
+    promise at any time from then on until more could arrive after the freeze. Calm before a rush does not help.
+    """
+    pieces = [
+        (until_s, high) for until_s, _, high in arrivals_between(load, begin_s, horizon_s(freeze, load.cold_start_s))
+    ]
+    enough = _whole(max(high for _, high in pieces) / load.service_rate_per_s)
+    if not load.piles_up:
+        return enough
+    wait_s = share * policy.drain_within_s
+    enough = max(enough, _whole(_for_backlog(load, backlog, wait_s)))
+    return bisect_left(range(enough), True, key=lambda count: _keeps(load, count, backlog, begin_s, pieces, wait_s))
+
+
+def _keeps(
+    load: Load, count: int, backlog: float, at_s: float, pieces: Sequence[tuple[float, float]], wait_s: float
+) -> bool:
+    """Whether so many instances serve the arrivals, (until_s, rate), and what waits before them, in time."""
+    serves_per_s = count * load.service_rate_per_s
+    most = serves_per_s * wait_s
+    for until_s, rate_per_s in pieces:
+        if backlog > most:
+            return False
+        backlog = max(0.0, backlog + (rate_per_s - serves_per_s) * (until_s - at_s))
+        at_s = until_s
+    return backlog <= most
 
 
 def _ahead(load: Load) -> tuple[float, float]:

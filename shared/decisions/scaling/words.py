@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.decisions.scaling import effects
-from shared.decisions.scaling.load import Load
+from shared.decisions.scaling.load import LONGEST_SEEN_S, Load
 from shared.decisions.scaling.sizing import drain_s, through_freeze, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
     from shared.policy.scaling import Scaling
 
+NO_END_IN_SIGHT_S = 366 * 86_400.0
 SCALED_BY_CLUSTER = (
     "This Kubernetes deployment scales by TargetUtilization, the default there: its cluster owns the number of "
     "instances. To let Watchkeeper scale it, set its scaleSettings to Default."
@@ -100,18 +101,21 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
     )
 
 
-def frozen(load: Load, now: datetime) -> str:
+def frozen(load: Load, policy: "Scaling", now: datetime) -> str:
     """What a freeze asks for that counts now, "" without one."""
     if load.freeze is None:
         return ""
     begins = "is frozen"
     if load.freeze.begins_in_s > 0:
-        begins = f"will be frozen from {now + timedelta(seconds=load.freeze.begins_in_s):%a %H:%M} UTC"
-    ends_at = now + timedelta(seconds=load.freeze.ends_in_s)
-    return (
-        f" Growth {begins} until {ends_at:%a %H:%M} UTC: for the most that may come until more could arrive after it, "
-        f"{_instances(through_freeze(load, 0.0))} would do."
+        begins = f"will be frozen from {now + timedelta(seconds=load.freeze.begins_in_s):%Y-%m-%d %H:%M} UTC"
+    ends = ", with no end in sight"
+    if load.freeze.ends_in_s < NO_END_IN_SIGHT_S:
+        ends = f" until {now + timedelta(seconds=load.freeze.ends_in_s):%Y-%m-%d %H:%M} UTC"
+    count, seen = (
+        through_freeze(load, policy),
+        "the first day of it" if load.freeze.ends_in_s > LONGEST_SEEN_S else "it",
     )
+    return f" Growth {begins}{ends}: {_instances(count)} would do for the most that may come in {seen}."
 
 
 def at_zero(load: Load) -> str:
