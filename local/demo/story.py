@@ -125,7 +125,7 @@ class Story:
 
     async def _changes_freeze(self) -> None:
         before = self.policy.read_text(encoding="utf-8")
-        await self._until("the end of the surge", lambda: self.timeline.peak_depth > 0 and self.world.depth() <= 3)
+        await self._until("the end of the surge", self._is_ebbing)  # before anything is given back
         self.policy.write_text(before + FREEZE, encoding="utf-8")
         self._say("A freeze window begins: written into the policy, in force within seconds, without a restart")
         patches = len(self._accepted())
@@ -164,6 +164,9 @@ class Story:
     def _accepted(self) -> list[Any]:
         mutations = self.world.cloud.mutations()
         return [record for record in mutations if record.accepted and "/deployments/" in record.path]
+
+    def _is_ebbing(self) -> bool:
+        return self.timeline.peak_depth > 0 and self.world.depth() <= max(3, self.timeline.peak_depth / 4)
 
     def _refused_by_freeze(self) -> bool:
         return any(
