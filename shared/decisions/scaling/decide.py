@@ -68,9 +68,10 @@ def decide(
     known = scheduled(policy.schedule, now, horizon_s, above=policy.min)
     policy = with_floor(policy, known)
     case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
-    numbers = _numbers(case)
+    enough_through_freeze = through_freeze(load, policy)
+    numbers = _numbers(case) | _of_freeze(load, enough_through_freeze)
     kind, value, rule, reason, memory = _wish(case, memory)
-    reason += words.doubted(load, memory) + words.frozen(load, policy, now)
+    reason += words.doubted(load, memory) + words.frozen(load, enough_through_freeze, now)
     if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
         reason = f"{reason} {budget.PRICE_UNKNOWN}"
     if policy.zero is not None and memory.idle is not None:
@@ -343,17 +344,18 @@ def _numbers(case: _Case) -> dict[str, float]:
         "forecast_high_per_s": high,
         "forecast_error_per_s": load.forecast.error_per_s,
         **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
-        **({} if load.freeze is None else _of_freeze(load, load.freeze, case.policy)),
         **{f"limit_{name}": limit for name, limit in case.limits.items()},
     }
     return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
 
 
-def _of_freeze(load: Load, freeze: freezes.Freeze, policy: "Scaling") -> dict[str, float]:
+def _of_freeze(load: Load, enough: int) -> dict[str, float]:
+    if load.freeze is None:
+        return {}
     return {
-        "freeze_begins_in_s": max(0.0, freeze.begins_in_s),
-        "freeze_ends_in_s": freeze.ends_in_s,
-        "needed_through_freeze": through_freeze(load, policy),
+        "freeze_begins_in_s": max(0.0, load.freeze.begins_in_s),
+        "freeze_ends_in_s": load.freeze.ends_in_s,
+        "needed_through_freeze": enough,
     }
 
 

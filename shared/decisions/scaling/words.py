@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.decisions.scaling import effects
 from shared.decisions.scaling.load import LONGEST_SEEN_S, Load
-from shared.decisions.scaling.sizing import drain_s, through_freeze, wait_after
+from shared.decisions.scaling.sizing import drain_s, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def not_capacity_bound(load: Load, memory: ScalingMemory) -> str:
     )
 
 
-def frozen(load: Load, policy: "Scaling", now: datetime) -> str:
-    """What a freeze asks for that counts now, "" without one."""
+def frozen(load: Load, enough: int, now: datetime) -> str:
+    """What a freeze that counts now asks for, for which `enough` instances would do; "" without one."""
     if load.freeze is None:
         return ""
     begins = "is frozen"
@@ -111,11 +111,8 @@ def frozen(load: Load, policy: "Scaling", now: datetime) -> str:
     ends = ", with no end in sight"
     if load.freeze.ends_in_s < NO_END_IN_SIGHT_S:
         ends = f" until {now + timedelta(seconds=load.freeze.ends_in_s):%Y-%m-%d %H:%M} UTC"
-    count, seen = (
-        through_freeze(load, policy),
-        "the first day of it" if load.freeze.ends_in_s > LONGEST_SEEN_S else "it",
-    )
-    return f" Growth {begins}{ends}: {_instances(count)} would do for the most that may come in {seen}."
+    seen = "the first day of it" if load.freeze.ends_in_s > LONGEST_SEEN_S else "it"
+    return f" Growth {begins}{ends}: {_instances(enough)} would do for the most that may come in {seen}."
 
 
 def at_zero(load: Load) -> str:

@@ -190,16 +190,21 @@ def _bury(arena: Arena, body: bytes) -> None:
 _ALL = {"sequence_numbers": "all", "by": "ada", "reason": "the tables are back"}
 
 
+async def _empty(course: Course, how: str) -> None:
+    """An operator takes out all dead letters, and asks again while some are left."""
+    for _ in range(4):
+        await course.call("POST", f"dead-letters/signals/{how}", _ALL)
+        if not dead(course.arena):
+            break
+        await course.arena.pass_time(90)  # what a dead process has locked is free again
+
+
 async def _dead_letters(course: Course) -> None:
     """A signal that nobody could take in ten attempts is submitted again, and taken; another message is discarded."""
     arena = course.arena
     _bury(arena, json.dumps(event(arena)).encode())
     for how in ("resubmit", "discard"):
-        for _ in range(4):
-            await course.call("POST", f"dead-letters/signals/{how}", _ALL)
-            if not dead(arena):
-                break
-            await arena.pass_time(90)  # what a dead process has locked is free again
+        await _empty(course, how)
         await course.queue_is_read("signals")
         if how == "resubmit":
             _bury(arena, b"nothing")
@@ -214,11 +219,7 @@ async def _forget(course: Course) -> None:
     (done,) = got.body["items"]
     await course.control("POST", f"quarantine/{done['quarantine']}/discard")
     _bury(arena, b"nothing")
-    for _ in range(4):
-        await course.call("POST", "dead-letters/signals/discard", _ALL)
-        if not dead(arena):
-            break
-        await arena.pass_time(90)
+    await _empty(course, "discard")
     await course.days_pass(8.0)
     for _ in range(PATIENCE):
         await course.upkeep()
