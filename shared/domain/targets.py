@@ -15,12 +15,12 @@ class TargetRecord:
     with this rule since `last_rule_since`: so that people see a loop that can do nothing; `told_rule` is
     the rule that people were told to worry about, "" if they were told that it is over, and `calm_since` since when it
     no longer holds without their having been told; `told_alarm` says whether they were told of a hold below a floor
-    that still lasts. `waiting_plan` is the plan hash
-    of a decision that waits for people, and of which nothing else is remembered yet. `shadow` is what the decisions
-    would have come to.
+    that still lasts. `rules_told` and `alarms_told` count these tellings: how often people were told of a rule's coming
+    or going, and of an alarm. `waiting_plan` is the plan hash of a decision that waits for people, and of which nothing
+    else is remembered yet. `shadow` is what the decisions would have come to.
     """
 
-    schema: int = 2
+    schema: int = 3
     recorded_plan: str = ""
     known_capacity: int | None = None
     known_at: datetime | None = None
@@ -32,6 +32,8 @@ class TargetRecord:
     told_rule: str = ""
     calm_since: datetime | None = None
     told_alarm: bool = False
+    rules_told: int = 0
+    alarms_told: int = 0
     waiting_plan: str = ""
     scaling: ScalingMemory = field(default_factory=ScalingMemory)
     shadow: Shadow = field(default_factory=Shadow)

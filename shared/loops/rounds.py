@@ -118,10 +118,9 @@ class EndpointRound:
 
     async def _tell(self, look: Look, decision: Decision | None) -> None:
         """Tell people of what changed since they were told last."""
-        row = self._scene.record_row(look)
-        telling = Telling(self._stores.door, look.target, look.loop.name, self._scene.now, row.etag if row else "")
+        telling = Telling(self._stores.door, look.target, look.loop.name, self._scene.now)
         if look.noticed is not None:  # once: the hold that it puts up stays in the endpoint's partition
-            await telling.of_manual_change(look.noticed)
+            await telling.of_manual_change(look.before, look.noticed)
             await self._stores.state.put_intent(self._scene.endpoint_key, look.noticed)
         ruling = decision or look.intents[0]
         look.record = await telling.of_rule(look.record, ruling.rule, ruling.reason)

@@ -1,14 +1,13 @@
 """What a round tells people: rules to worry about that come and go, changes by others, holds below a floor.
 
-Each goes through the one door (`shared.people.door`): an entry in the ledger and a notice of the same id. Two looks at
-once find the same memory of the target; the id is made of that memory's version and not of a look's time, so that
-people hear once of what both see.
+Each goes through the one door (`shared.people.door`): an entry in the ledger and a notice of the same id. The id is
+made of what people had been told before, as the memory of the target has it, and not of a look's time: two looks at
+once tell one notice, and what a look told but could not remember (another one was faster) is not told again.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from shared.domain import Decision, Intent, Notice, NoticeKind, Severity, TargetRecord, entry_id
 from shared.people.door import Door
@@ -40,16 +39,19 @@ _SUBJECTS: Mapping[NoticeKind, str] = {
 
 
 class Telling:
-    """Tells of one target in one round; `version` is that of the memory that it found (a row's ETag), "" if none."""
+    """Tells of one target in one round."""
 
-    def __init__(self, door: Door, target: Target, loop: str, now: datetime, version: str) -> None:
+    def __init__(self, door: Door, target: Target, loop: str, now: datetime) -> None:
         self._door, self._target, self._loop, self._now = door, target, loop, now
-        self._version = sha256(version.encode()).hexdigest()[:16]
 
-    async def of_manual_change(self, hold: Intent) -> None:
-        """Somebody else changed the capacity; `hold` says what, and how long it is respected."""
+    async def of_manual_change(self, before: TargetRecord, hold: Intent) -> None:
+        """Somebody else changed the capacity from what the memory `before` knew; `hold` says what, and how long it is
+        respected.
+        """
         facts = {"from": f"{hold.numbers['from']:.0f}", "to": f"{hold.numbers['to']:.0f}"}
-        await self._tell("manual_change", "warning", hold.reason, facts=facts)
+        known = before.known_at.timestamp() if before.known_at else 0
+        which = f"{facts['from']}-{facts['to']}-{known:.0f}"
+        await self._tell("manual_change", "warning", hold.reason, which, facts=facts)
 
     async def of_rule(self, record: TargetRecord, rule: str, reason: str) -> TargetRecord:
         """The memory with the rule that holds now, and since when; people hear of one to worry about, when it comes and
@@ -61,8 +63,9 @@ class Telling:
         if rule in PASSING and self._now - since < PASSES_WITHIN:
             return record  # whatever people were told last may still hold: nobody sees
         if rule in WORRYING and rule != record.told_rule:
-            await self._tell(WORRYING[rule], "warning", reason, facts={"rule": rule})
-            return replace(record, told_rule=rule, calm_since=None)
+            which = f"{rule}-{record.rules_told}"
+            await self._tell(WORRYING[rule], "warning", reason, which, facts={"rule": rule})
+            return replace(record, told_rule=rule, calm_since=None, rules_told=record.rules_told + 1)
         if rule not in WORRYING and record.told_rule:
             return await self._calm(record, reason)
         return replace(record, calm_since=None)
@@ -73,28 +76,32 @@ class Telling:
         if self._now - since < OVER_AFTER:
             return replace(record, calm_since=since)
         words, kind = f"No longer {record.told_rule}: {reason}", WORRYING[record.told_rule]
-        await self._tell(kind, "info", words, over=True, facts={"rule": record.told_rule})
-        return replace(record, told_rule="", calm_since=None)
+        which = f"{record.told_rule}-{record.rules_told}"
+        await self._tell(kind, "info", words, which, over=True, facts={"rule": record.told_rule})
+        return replace(record, told_rule="", calm_since=None, rules_told=record.rules_told + 1)
 
     async def of_alarms(self, record: TargetRecord, decision: Decision) -> TargetRecord:
         """The memory with whether the fold alarms of something; people hear of it once while that lasts."""
-        alarmed = bool(decision.alarms)
+        alarmed, times = bool(decision.alarms), record.alarms_told
         if alarmed and not record.told_alarm:
-            await self._tell("hold_below_floor", "critical", " ".join(decision.alarms))
-        return replace(record, told_alarm=alarmed)
+            await self._tell("hold_below_floor", "critical", " ".join(decision.alarms), str(times))
+            times += 1
+        return replace(record, told_alarm=alarmed, alarms_told=times)
 
     async def _tell(
         self,
         kind: NoticeKind,
         severity: Severity,
         text: str,
+        which: str,
         *,
         over: bool = False,
         facts: Mapping[str, str] | None = None,
     ) -> None:
+        """`which` tells this notice from others of its kind."""
         target, what = self._target, _SUBJECTS[kind]
         notice = Notice(
-            id=entry_id(self._now, f"{kind}{'-over' if over else ''}-{target.name}-{self._version}"),
+            id=entry_id(self._now, f"{kind}{'-over' if over else ''}-{target.name}-{which}"),
             kind=kind,
             severity=severity,
             at=self._now,

@@ -42,7 +42,7 @@ STORED = (
     Delivery,
     ChannelState,
 )
-VERSIONS = {Decision: 2, Intent: 2, ScalingSnapshot: 2, TargetRecord: 2}
+VERSIONS = {Decision: 2, Intent: 2, ScalingSnapshot: 2, TargetRecord: 3}
 """1 where none is named."""
 
 
@@ -101,7 +101,7 @@ def test_fresh_stale_and_missing_stay_what_they_were() -> None:
         (intent(value="4"), "value"),
         (intent(kind="demand"), "kind"),
         (decision(to=None), "to: "),
-        (TargetRecord(schema=3), "schema"),
+        (TargetRecord(schema=4), "schema"),
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(value: Any, words: str) -> None:
