@@ -26,7 +26,7 @@ WORRYING: Mapping[str, NoticeKind] = {
     "limited_by_budget": "promise_unkept",
 }
 # A read that Azure throttled once is no news: people hear of these once they have lasted.
-PASSING = ("depth_unknown", "capacity_unknown")
+PASSING = ("depth_unknown", "capacity_unknown", "autoscale_unknown")
 PASSES_WITHIN = timedelta(seconds=60)
 # What comes back within this long was not over: people are not told back and forth.
 OVER_AFTER = timedelta(minutes=5)

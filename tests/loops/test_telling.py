@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from shared.domain import TargetRecord
 from shared.loops.telling import OVER_AFTER, Telling
 from shared.people.door import Door
@@ -64,6 +66,16 @@ async def test_what_a_look_told_and_could_not_remember_is_not_told_again(tables:
     await sight.both("depth_unknown", minutes=2, slower="limited_by_quota")
     await sight.both("limited_by_quota", minutes=3)
     assert await sight.told() == [("promise_unkept", max_allows), ("promise_unkept", quota_allows)]
+
+
+@pytest.mark.parametrize("rule", ["depth_unknown", "capacity_unknown", "autoscale_unknown"])
+async def test_what_could_not_be_read_is_news_once_it_lasts(tables: Tables, rule: str) -> None:
+    sight = Sight(tables)
+    await sight.both(rule)
+    await sight.both(rule, minutes=0.5)
+    assert await sight.told() == []
+    await sight.both(rule, minutes=1)
+    assert await sight.told() == [("loop_blind", f"Because of {rule}.")]
 
 
 async def test_a_hold_below_a_floor_is_told_once_while_it_lasts_whatever_the_rule(tables: Tables) -> None:
