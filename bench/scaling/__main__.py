@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.scaling import table
-from bench.scaling.compare import Job, Source, run, together, workloads
+from bench.scaling.compare import LEAST_PROMISE_ITEMS, Job, Source, run, together, workloads
 from bench.scaling.goals import Contest, Runner, verdicts
 from bench.scaling.workloads import NAMES
 from shared.simulation.traces import TraceInvalid
@@ -20,6 +20,7 @@ from shared.simulation.traces import TraceInvalid
 HERE = Path(__file__).parent
 MARK = "<!-- What follows is written by the program (`--results DATE`); what is above is kept. -->"
 RESULTS, PLOTS, REUSE = HERE / "RESULTS.md", HERE / "plots", HERE / "reuse"
+LEAST_S, MONTH_S, LEAST_SERVICE_S = 0.1, 30 * 86_400, 1e-6
 COLD_STARTS_S = (900.0, 180.0, 30.0)
 QUICK, QUICK_DAYS = ("daily", "batch", "bursts", "step"), 10.0
 
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="ten days of a few workloads, one seed, 900 s")
     parser.add_argument("--reuse", action="store_true", help="keep what the others came to, for the next run")
     parser.add_argument("--jobs", type=_count, default=2, metavar="PROCESSES")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures there")
+    parser.add_argument("--json", type=_out, metavar="OUT", help="write all figures there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write a picture of each workload's first seed there")
     parser.add_argument("--results", metavar="DATE", help=f"write {RESULTS.name} with this date")
     return parser
@@ -50,9 +51,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no time in seconds above 0")
+    if not LEAST_S <= value <= MONTH_S:
+        raise argparse.ArgumentTypeError(f"{text} is no time from {LEAST_S} to {MONTH_S} seconds")
     return value
+
+
+def _out(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():  # hours of work are not to be lost for a folder
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
 
 
 def _count(text: str) -> int:
@@ -131,6 +139,13 @@ def _found(source: Source) -> tuple[int, tuple[str, ...]]:
         raise Refused(f"{source.path} cannot be used: {invalid}") from invalid
     except OSError as error:
         raise Refused(f"{source.path} cannot be read: {error.strerror or error}") from error
+    for entry in found:
+        service_s, name = entry.workload.service_s, entry.workload.name
+        if not LEAST_SERVICE_S <= service_s <= MONTH_S / LEAST_PROMISE_ITEMS:
+            bounds = f"{LEAST_SERVICE_S:g} seconds to {MONTH_S / LEAST_PROMISE_ITEMS / 86_400:g} days"
+            raise Refused(
+                f"an item of {name} takes {service_s:.3g} s of an instance, not {bounds}: give --service SECONDS"
+            )
     return len(found), skipped
 
 

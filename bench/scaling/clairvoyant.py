@@ -78,7 +78,7 @@ def clairvoyant(workload: Workload, terms: Terms, promise_s: float, *, bound: bo
         asked=asked,
         site=site,
         figures=figures(site, promise_s),
-        least_late_share=float(items.weight[~items.in_time].sum() / total) if total else 0.0,
+        least_late_share=float(items.weight[items.must_be_late].sum() / total) if total else 0.0,
         fewest_hours=fewest,
     )
 

@@ -36,7 +36,8 @@ class Tube:
 class Items:
     """Parts of the arrivals of each tick, as the figures judge them. Work (from the start, in instance-ticks) that is
     done before each is started; when it arrives and by when it must be started, in ticks; weight in items; whether
-    it is started in time, and whether at all, if all that is allowed is ordered at once."""
+    it is started in time, and whether at all, if all that is allowed is ordered at once. `undecided`: it cannot be
+    started before the end, and has not waited too long by then."""
 
     work: Floats
     arrives: Floats
@@ -44,6 +45,11 @@ class Items:
     weight: Floats
     in_time: NDArray[np.bool_]
     startable: NDArray[np.bool_]
+    undecided: NDArray[np.bool_]
+
+    @property
+    def must_be_late(self) -> NDArray[np.bool_]:
+        return ~self.in_time & ~self.undecided
 
     def late(self, served: Floats) -> NDArray[np.bool_]:
         """Those that could be in time and are not, where so much work was served at the edges (in instance-ticks)."""
@@ -62,7 +68,16 @@ def items_of(workload: Workload, arrived: Floats, soonest: Floats, promise_s: fl
     earliest = np.interp(work, soonest, np.arange(ticks + 1), right=np.inf)
     weight = np.repeat(workload.items / PARTS, PARTS)
     in_time = (earliest <= by) & (spare >= 0) & (weight > 0)
-    return Items(work=work, arrives=arrives, by=by, weight=weight, in_time=in_time, startable=np.isfinite(earliest))
+    startable = np.isfinite(earliest)
+    return Items(
+        work=work,
+        arrives=arrives,
+        by=by,
+        weight=weight,
+        in_time=in_time,
+        startable=startable,
+        undecided=~startable & ((ticks - arrives) * tick_s <= promise_s),
+    )
 
 
 def tube_of(workload: Workload, terms: Terms, promise_s: float, *, safe: bool) -> tuple[Tube, Items]:

@@ -84,9 +84,10 @@ class ScalingMemory:
     `less_needed_since` and `less_needed_peak`: since when fewer instances suffice, and the most that were needed in
     that time.
     `arrivals` is what forecasts rest on. `cold_start_s` is learned from growths, `cold_start_off_s` is how far off it
-    usually is. `wished_effect` is that of the growth that is wished, `effect` that of the last one that was made and
-    is not judged yet; `effects_off` says by how much of the promise the effects of `effects_judged` growths were other
-    than expected. `pending` are our growths that are not all ready, the oldest first.
+    usually is. `wished_effect` is that of the change that is wished, `effect` that of the last one that was made and
+    is not judged yet (one that another overtakes is judged with it); `effects_off` says by how much of the promise the
+    effects of `effects_judged` changes were other than expected. `pending` are our growths that are not all ready, the
+    oldest first.
     """
 
     schema: int = 1

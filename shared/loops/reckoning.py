@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.decisions.scaling.load import Load, read_load
+from shared.decisions.scaling.forecast import Forecast, forecast
+from shared.decisions.scaling.load import Load, read_load, usual_horizon_s
 from shared.decisions.scaling.sizing import drain_s
 from shared.domain import Decision, Fresh, ScalingMemory, ScalingSnapshot, TargetRecord
 from shared.policy import Scaling, Target
@@ -27,10 +28,10 @@ def reckoned(
     """
     if not isinstance(snapshot.depth, Fresh) or not isinstance(snapshot.capacity, Fresh):
         return None
-    load, _ = read_load(snapshot, memory, policy, now)
+    load, memory = read_load(snapshot, memory, policy, now)
     to = load.capacity if decision is None else decision.to
     without, changed = drain_s(load), drain_s(load, to, load.cold_start_s) if to > load.capacity else drain_s(load, to)
-    money = _money(snapshot, policy, load.capacity, to)
+    money, told = _money(snapshot, policy, load.capacity, to), _forecast(load, memory, policy, now)
     return {
         "rates": {
             "arrivals_per_s": load.arrivals_per_s,
@@ -38,14 +39,15 @@ def reckoned(
             "service_rate_per_s": load.service_rate_per_s,
             "ready_can_serve_per_s": load.service_rate_per_s * load.ready,
         },
-        "forecast": _forecast(load, policy),
+        "forecast": told,
         "drain_s": {
             "promised": policy.drain_within_s,
             "without_the_change": _finite(without),
             "with_the_change": _finite(changed),
         },
         "money": money,
-        "in_words": _words(load, policy, to, (without, changed), money),
+        "effects": {"judged": memory.effects_judged, "off_by_share_of_the_promise": memory.effects_off},
+        "in_words": _words(load, policy, to, (without, changed), told, money),
     }
 
 
@@ -63,16 +65,19 @@ def reckoned_entry(body: Mapping[str, Any]) -> Plain | None:
     return reckoned(snapshot, record.scaling, policy, decision, decision.at)
 
 
-def _forecast(load: Load, policy: Scaling) -> Plain:
-    _, mean, high = load.forecast.pieces[-1]
-    return {
-        "mode": policy.forecast,
-        "in_s": load.cold_start_s,
-        "mean_per_s": mean,
-        "high_per_s": high,
-        "error_per_s": load.forecast.error_per_s,
-        "judged": load.forecast.judged,
-    }
+def _forecast(load: Load, memory: ScalingMemory, policy: Scaling, now: datetime) -> Plain:
+    """What the decision reckoned with for a cold start ahead; in shadow also what usual days say of it."""
+    told = {"mode": policy.forecast, "in_s": load.cold_start_s, **_ahead(load.forecast, load.cold_start_s)}
+    if policy.forecast != "shadow":
+        return told
+    level = load.forecast.pieces[-1][1]  # without seasons it is all that is forecast
+    usual = forecast(memory.arrivals, load.arrivals_per_s, level, now, usual_horizon_s(load.cold_start_s), seasons=True)
+    return {**told, "usual_days": {"source": usual.source, **_ahead(usual, load.cold_start_s)}}
+
+
+def _ahead(found: Forecast, in_s: float) -> Plain:
+    mean, high = found.at(in_s)
+    return {"mean_per_s": mean, "high_per_s": high, "error_per_s": found.error_per_s, "judged": found.judged}
 
 
 def price_source(policy: Scaling, price_usd_per_hour: float | None) -> str | None:
@@ -95,13 +100,16 @@ def _money(snapshot: ScalingSnapshot, policy: Scaling, current: int, to: int) ->
     }
 
 
-def _words(load: Load, policy: Scaling, to: int, drains_s: tuple[float, float], money: Plain | None) -> str:
-    (without, changed), forecast = drains_s, _forecast(load, policy)
+def _words(
+    load: Load, policy: Scaling, to: int, drains_s: tuple[float, float], told: Plain, money: Plain | None
+) -> str:
+    without, changed = drains_s
     parts = [
         f"{load.arrivals_per_s:.3g}/s arrive, {load.service_rate_per_s * load.ready:.3g}/s can be served.",
-        f"In {load.cold_start_s / 60:.0f} min {forecast['mean_per_s']:.3g}/s are expected, usually wrong by "
-        f"{forecast['error_per_s']:.2g}/s.",
+        f"In {_time(load.cold_start_s)} {_rates(told)}.",
     ]
+    if "usual_days" in told:
+        parts.append(f"By usual days {_rates(told['usual_days'])}; that is only watched (forecast: shadow).")
     if to == load.capacity:
         parts.append(f"The queue is drained in {_time(without)}, promised {_time(policy.drain_within_s)}.")
     else:
@@ -115,6 +123,11 @@ def _words(load: Load, policy: Scaling, to: int, drains_s: tuple[float, float], 
     if to != load.capacity:
         cost += f" before and {money['usd_per_hour_with_the_change']:.2f} after"
     return " ".join([*parts, f"It costs {cost}, by the {money['price_source']}."])
+
+
+def _rates(told: Plain) -> str:
+    wrong = f"usually wrong by {told['error_per_s']:.2g}/s" if told["judged"] else "not judged yet"
+    return f"{told['mean_per_s']:.3g}/s are expected, {wrong}"
 
 
 def _finite(seconds: float) -> float | None:

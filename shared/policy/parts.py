@@ -94,7 +94,7 @@ type Instances = Annotated[
 type Seconds = Annotated[float, Field(strict=True, ge=0, le=MONTH_S, json_schema_extra=unit("seconds"))]
 type PositiveSeconds = Annotated[float, Field(strict=True, ge=0.1, le=MONTH_S, json_schema_extra=unit("seconds"))]
 type Rate = Annotated[
-    float, Field(strict=True, ge=1e-4, le=1e6, json_schema_extra=unit("messages per second and instance"))
+    float, Field(strict=True, ge=1e-6, le=1e6, json_schema_extra=unit("messages per second and instance"))
 ]
 
 type UsdPerHour = Annotated[float, Field(strict=True, ge=0.01, le=1e6, json_schema_extra=unit("US dollars per hour"))]

@@ -81,7 +81,8 @@ class Format[M: Sections]:
         if "minimum" not in form:
             return ""
         unit = f" ({form['x-unit']})" if "x-unit" in form else ""
-        return f" from {form['minimum']:,g} to {form['maximum']:,.0f}{unit}"
+        least = f"{form['minimum']:,.6f}".rstrip("0").rstrip(".")
+        return f" from {least} to {form['maximum']:,.0f}{unit}"
 
 
 @cache

@@ -41,8 +41,10 @@ def play(workload: Workload, terms: Terms, rule: Rule, lanes: int, seed: int = 0
 PARTS = 2
 
 
-def delays(site: Site, lane: int) -> tuple[Floats, Floats]:
-    """Delay in seconds (until done; inf if it was never started) and weight in items, a part of a tick each."""
+def delays(site: Site, lane: int, promise_s: float) -> tuple[Floats, Floats]:
+    """Delay in seconds and weight in items, a part of a tick each: until done; of what is not started at the end the
+    time that it has waited, or inf once that is longer than `promise_s`.
+    """
     workload = site.workload
     shares = (np.arange(PARTS) + 0.5) / PARTS
     begins_s = np.concatenate(([0.0], np.cumsum(workload.work_s)[:-1]))
@@ -55,6 +57,8 @@ def delays(site: Site, lane: int) -> tuple[Floats, Floats]:
     times_s = np.arange(workload.ticks + 1) * workload.tick_s
     started_s = np.interp(work_s, site.served_s[:, lane], times_s, right=np.inf)
     delay_s = np.maximum(started_s - arrived_s, 0.0) + own_s
+    waits_s = workload.ticks * workload.tick_s - arrived_s
+    delay_s = np.where(np.isinf(delay_s) & (waits_s <= promise_s), waits_s, delay_s)
     some = weight > 0
     return delay_s[some], weight[some]
 
@@ -63,7 +67,7 @@ def figures(site: Site, promise_s: float) -> Figures:
     """Of every lane. An item that has not been started counts as late once it has waited longer than promised."""
     late, p99 = np.zeros(site.lanes), np.zeros(site.lanes)
     for lane in range(site.lanes):
-        delay_s, weight = delays(site, lane)
+        delay_s, weight = delays(site, lane, promise_s)
         total = weight.sum()
         late[lane] = weight[delay_s > promise_s].sum() / total if total else 0.0
         order = np.argsort(delay_s)

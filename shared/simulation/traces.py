@@ -20,6 +20,8 @@ from shared.policy.problems import Problem
 from shared.simulation.cells import amount, clock, key, missing
 
 TIMES = ("ts", "tms", "timestamp", "timestampms", "time", "datetime", "created", "createdat", "arrival", "arrivaltime")
+# Seconds or milliseconds from the start tell of single requests, whatever stands beside them.
+RELATIVE = ("ts", "tms")
 VALUES = ("value", "count", "requests")
 SERVICES = ("exectimeseconds", "exectimes", "exectimems", "servicetimeseconds", "servicetimes", "servicetimems",
             "services", "durations", "durationseconds", "durationms")  # fmt: skip
@@ -152,8 +154,9 @@ class _Reading:
         self.absolute = False
         self.start_s: float | None = None
         self.constant_s = self._seconds(service)
-        self._choose(column)
-        self._choose_cells(service if self.constant_s is None else None)
+        service = service if self.constant_s is None else None
+        self._choose(column, service)
+        self._choose_cells(service)
 
     def _seconds(self, service: str | None) -> float | None:
         if service is None or key(service) in self.table.keys:
@@ -168,8 +171,8 @@ class _Reading:
             raise _refused(self.table.source, "service", f"is {service}", "Give seconds above 0, or a column.")
         return seconds
 
-    def _choose(self, column: str | None) -> None:
-        """The column of times and that of values (None: one row per request)."""
+    def _choose(self, column: str | None, service: str | None) -> None:
+        """The column of times and that of values (None: one row per request, which a service time of each says too)."""
         table = self.table
         named = None if column is None else table.must_find(column, "column")
         is_time = named is not None and table.keys[named] in TIMES
@@ -182,7 +185,8 @@ class _Reading:
         self.value = None if is_time else named if named is not None else table.find(VALUES)
         self.series = table.find(("series",)) if self.value is not None else None
         others = [n for n in range(len(table.header)) if n != time]
-        if column is None and self.value is None and len(others) == 1 and not self._known(others[0]):
+        said = column is not None or service is not None or table.keys[time] in RELATIVE
+        if not said and self.value is None and len(others) == 1 and not self._known(others[0]):
             name = table.header[others[0]]
             reason = f"it is not clear whether {name!r} counts arrivals or tells of one request"
             remedy = f"Say --column {name} for a rate series, --column {table.header[time]} for one row per request."

@@ -27,13 +27,15 @@ class TooLarge(ValueError):
 class Setting:
     """What is the same for all variants: what was learned of the target, and what an instance costs.
 
-    `service_rate_per_s` and `cold_start_s` are None where only the policy says them. `price_source` names whose price
+    `service_rate_per_s` and `cold_start_s` are None where only the policy says them; `cold_start_source` says in words
+    where else the latter comes from. `price_source` names whose price
     it is: "policy" or "Azure ML size list"; a variant that says a price of its own is reckoned with that.
     """
 
     at_start: int | None = None
     service_rate_per_s: float | None = None
     cold_start_s: float | None = None
+    cold_start_source: str = "as it was learned"
     price_usd_per_hour: float | None = None
     price_source: str = ""
 
@@ -153,13 +155,14 @@ def compare(trace: Trace, variants: Sequence[Variant], setting: Setting, *, seed
         learned = setting.service_rate_per_s
     else:
         learned = None  # the trace knows better than what was learned of another load
-    cold_start_s = setting.cold_start_s or today.cold_start_s
-    whose = "as it was learned" if setting.cold_start_s else "by the policy"
+    cold_start_s, whose = today.cold_start_s, "by the policy"
+    if setting.cold_start_s is not None:
+        cold_start_s, whose = setting.cold_start_s, setting.cold_start_source
     assumed.append(f"A new instance serves after about {cold_start_s:.0f} s ({whose}).")
     workload = workload_of(trace, trace.name or "trace", seed=seed)
     if isinstance(today.service_rate, KnownRate):
         assumed += _doubts(today.service_rate.per_instance_per_s, workload.service_s)
-    memory = ScalingMemory(service_rate_per_s=learned)
+    memory = ScalingMemory(service_rate_per_s=learned, cold_start_s=setting.cold_start_s)
     courses = [_course(workload, one, today, setting, memory, cold_start_s, seed) for one in variants]
     return Comparison(
         days=workload.days,

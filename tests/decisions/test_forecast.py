@@ -186,6 +186,17 @@ class TestEffects:
         watch.look(180, depth=2700, completions_per_s=2, capacity=10)
         assert watch.memory.effects_judged == 1
 
+    def test_a_shrink_as_well(self) -> None:
+        watch = Watch(policy(scale_in_hold_s=60.0, scale_in_cooldown_s=60.0))
+        wish = watch.looks(0, 120, capacity=10)[-1]
+        assert (wish.rule, wish.value) == ("less_suffices", 1)
+        watch.changed(120, 10, 1)
+        watch.looks(135, 285, depth=0, capacity=1)
+        assert watch.memory.effects_judged == 0
+        watch.look(300, depth=600, arrivals_per_s=3, capacity=1)
+        assert watch.memory.effects_judged == 1
+        assert watch.memory.effects_off == pytest.approx(2.0)
+
 
 class TestColdStarts:
     def grown(self, took_s: float) -> Watch:

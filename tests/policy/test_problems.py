@@ -36,7 +36,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"service_rate": {"per_instance_per_s": 0}},
         "targets[0].scaling.service_rate.per_instance_per_s",
-        "is 0, which is too small. Write a number from 0.0001 to 1,000,000 (messages per second and instance).",
+        "is 0, which is too small. Write a number from 0.000001 to 1,000,000 (messages per second and instance).",
     ),
     (
         {"service_rate": {"learn": False}},

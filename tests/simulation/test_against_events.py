@@ -73,29 +73,37 @@ def both(load: Load, seed: int) -> tuple[Course, Course]:
     items = single_items(drawn, rng, load.deviation)
     workload = workload_of_items(items, load.tick_s, drawn.ticks)
     site = play(workload, load.terms, Asking(load.ask), lanes=1)
-    delay_s, weight = delays(site, 0)
-    order, started = np.argsort(delay_s), np.isfinite(delay_s)
+    delay_s, weight = delays(site, 0, load.promise_s)
+    started = np.isfinite(delay_s)
     fluid = Course(
         late_share=float(weight[delay_s > load.promise_s].sum() / weight.sum()),
         mean_s=float(np.average(delay_s[started], weights=weight[started])),
-        p99_s=float(delay_s[order][np.searchsorted(np.cumsum(weight[order]), 0.99 * weight.sum())]),
+        p99_s=_p99(delay_s[started], weight[started]),
         depth=float(site.depth[1:, 0].mean()),
         hours=float(site.billed.sum()) * load.tick_s / 3600,
         served_s=float(site.served_s[-1, 0]),
     )
     queue = Queue(items=items, tick_s=load.tick_s, ticks=workload.ticks, terms=load.terms, ask=load.ask)
     queue.run()
-    unserved = len(items) - len(queue.delays_s)
+    ends_s = workload.ticks * load.tick_s
+    waited_s = [ends_s - arrived_s for arrived_s, _ in items[len(queue.delays_s) :]]
+    unserved_s = [wait_s if wait_s <= load.promise_s else math.inf for wait_s in waited_s]
     exact_s = np.array(queue.delays_s)
+    all_s = np.concatenate((exact_s, unserved_s))
     single = Course(
-        late_share=((exact_s > load.promise_s).sum() + unserved) / len(items),
+        late_share=float((all_s > load.promise_s).mean()),
         mean_s=float(exact_s.mean()),
-        p99_s=float(np.quantile(np.concatenate((exact_s, np.full(unserved, np.inf))), 0.99, method="lower")),
+        p99_s=_p99(exact_s, np.ones(len(exact_s))),
         depth=float(np.mean(queue.depth)),
         hours=queue.instance_s / 3600,
         served_s=queue.served_s,
     )
     return fluid, single
+
+
+def _p99(delay_s: Floats, weight: Floats) -> float:
+    order = np.argsort(delay_s)
+    return float(delay_s[order][np.searchsorted(np.cumsum(weight[order]), 0.99 * weight.sum())])
 
 
 def mean(courses: list[Course]) -> Course:

@@ -207,14 +207,18 @@ def test_delays_of_a_course_that_is_known() -> None:
     """One instance, 30 s an item, four at once: the parts of the minute, of two items each, wait 0 and 15 s more."""
     workload = workload_of(np.array([4.0, 0.0, 0.0]), service_s=30.0)
     site = play(workload, certain(), Plan(np.array([[1]], dtype=np.int64)), 1)
-    delay_s, weight = delays(site, 0)
+    delay_s, weight = delays(site, 0, 60.0)
     assert weight.tolist() == [2.0, 2.0]
     assert delay_s.tolist() == pytest.approx([30.0 - 15.0 + 30.0, 90.0 - 45.0 + 30.0])
     assert figures(site, 60.0).late_share[0] == pytest.approx(0.5)
     assert figures(site, 60.0).p99_delay_s[0] == pytest.approx(75.0)
 
 
-def test_what_is_never_served_is_late() -> None:
+def test_what_is_never_served_is_late_once_it_has_waited_longer_than_promised() -> None:
+    """Three of thirty items are served each minute, for ten minutes: the second minute's first items wait for ever."""
     site = play(workload_of(np.full(10, 30.0)), certain(), Plan(np.array([[1]], dtype=np.int64)), 1)
-    assert figures(site, 3600.0).late_share[0] > 0.8
-    assert figures(site, 3600.0).p99_delay_s[0] == np.inf
+    told = figures(site, 240.0)
+    assert told.late_share[0] == pytest.approx(0.6, abs=0.06)
+    assert told.p99_delay_s[0] == np.inf
+    assert figures(site, 3600.0).late_share[0] == 0
+    assert figures(site, 3600.0).p99_delay_s[0] <= 600

@@ -85,6 +85,24 @@ def test_utf_16_and_gzip() -> None:
     assert list(trace.times_s) == [0, 60]
 
 
+@pytest.mark.parametrize(
+    ("text", "service", "expected"),
+    [
+        ("timestamp,dur\n2026-01-05T00:00:00Z,3\n2026-01-05T00:01:00Z,5\n", "dur", [3, 5]),
+        ("t_s,dur\n0,3\n4,5\n", "dur", [3, 5]),
+        ("t_s,user\n0,ada\n4,bob\n", None, None),
+        ("t_ms,user\n0,ada\n4000,bob\n", None, None),
+    ],
+)
+def test_a_time_from_the_start_or_a_column_of_service_times_tells_of_single_requests(
+    text: str, service: str | None, expected: list[float] | None
+) -> None:
+    trace = one(text, service=service)
+    assert trace.values is None
+    assert len(trace.times_s) == 2
+    assert (None if trace.service_s is None else list(trace.service_s)) == expected
+
+
 def test_column_says_which_and_service_overrides() -> None:
     text = "t_s,load,wait_ms\n0,3,100\n60,4,300\n"
     rates = one(text, column="load")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.decisions.scaling import budget, freezes, idle, instances, words, zero
-from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load, usual_horizon_s
+from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load
 from shared.decisions.scaling.schedule import Scheduled, below_schedule, lead_s, scheduled, with_floor
 from shared.decisions.scaling.sizing import (
     drain_s,
@@ -86,10 +86,10 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     if not decision.changes:
         return memory
     changed = replace(memory, changed_at=decision.at, less_needed_since=None, less_needed_peak=0)
+    changed = replace(changed, effect=changed.wished_effect, wished_effect=None)
     changed = instances.ordered(changed, decision.at, decision.to - decision.current)
     if decision.to < decision.current:
-        return replace(_growth_forgotten(changed), grown_at=None, effect=None)
-    changed = replace(changed, effect=changed.wished_effect, wished_effect=None)
+        return replace(_growth_forgotten(changed), grown_at=None)
     if memory.grown_from is not None and memory.completions_before_growth_per_s is not None:
         return replace(changed, grown_at=decision.at)  # on top of one that is not judged yet: one growth
     return replace(
@@ -240,9 +240,7 @@ def _growth(case: _Case, memory: ScalingMemory) -> Wish:
     if _within(memory.changed_at, policy.scale_out_cooldown_s, case.now):
         return "hold", None, "scale_out_cooldown", words.cooldown(load, policy, memory, wanted), memory
     rule = "promise_at_risk" if to == wanted else f"promise_at_risk_limited_by_{limit_name}"
-    at, rate = case.now + timedelta(seconds=load.cold_start_s), load.service_rate_per_s * to
-    effect = ExpectedEffect(at=at, wait_s=kept_backlog(load, load.cold_start_s) / rate)
-    memory = replace(memory, wished_effect=effect)
+    memory = _expecting(case, memory, to, kept_backlog(load, load.cold_start_s))
     return "wish", to, rule, words.growth(load, policy, to, wanted, case.limits), memory
 
 
@@ -267,7 +265,15 @@ def _shrink(case: _Case, memory: ScalingMemory) -> Wish:
     if load.ready < load.capacity or not lasts or _changed_lately(memory, policy, now):
         return "hold", None, "waiting_to_shrink", words.waiting_to_shrink(load, policy, memory), memory
     to = _step_in(load, policy, memory.less_needed_peak)
+    left = replace(load, capacity=to, ready=to)
+    memory = _expecting(case, memory, to, kept_backlog(left, load.cold_start_s))
     return "wish", to, "less_suffices", words.less_suffices(load, policy, to), memory
+
+
+def _expecting(case: _Case, memory: ScalingMemory, to: int, backlog: float) -> ScalingMemory:
+    """The memory with what a change to `to` is to come to: the wait with this backlog a cold start later."""
+    at, rate = case.now + timedelta(seconds=case.load.cold_start_s), case.load.service_rate_per_s * to
+    return replace(memory, wished_effect=ExpectedEffect(at=at, wait_s=backlog / rate))
 
 
 def _all_needed(memory: ScalingMemory) -> ScalingMemory:
@@ -327,8 +333,7 @@ def _older(since: datetime | None, at: datetime | None, period_s: float) -> bool
 
 def _numbers(case: _Case) -> dict[str, float]:
     load = case.load
-    last_s = usual_horizon_s(load.cold_start_s)
-    forecast, high = next((mean, high) for until_s, mean, high in load.forecast.pieces if until_s >= last_s)
+    forecast, high = load.forecast.at(load.cold_start_s)
     numbers = {
         "depth": load.depth,
         "arrivals_per_s": load.arrivals_per_s,

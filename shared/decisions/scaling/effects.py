@@ -1,4 +1,4 @@
-"""What our growths were to do, and what they did: a target whose predictions are off falls back to what it sees."""
+"""What our changes were to do, and what they did: a target whose predictions are off falls back to what it sees."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,14 +7,14 @@ from shared.decisions.scaling.means import moved
 from shared.domain import ScalingMemory
 
 WEIGHT = 0.3
-# Off by as much as the whole promise, over a few growths.
+# Off by as much as the whole promise, over a few changes.
 OFF_TOO_MUCH, JUDGED_ENOUGH = 1.0, 3
 
 
 def judged(
     memory: ScalingMemory, depth: float, rate_per_s: float, drain_within_s: float, now: datetime
 ) -> ScalingMemory:
-    """The memory that has compared what the last growth was to do with what is, once its time has come."""
+    """The memory that has compared what the last change was to do with what is, once its time has come."""
     if memory.effect is None or now < memory.effect.at:
         return memory
     count = memory.effects_judged + 1
@@ -25,5 +25,5 @@ def judged(
 
 
 def are_off(memory: ScalingMemory) -> bool:
-    """Whether growths lately did something else than was expected of them: forecasts are not believed then."""
+    """Whether changes lately did something else than was expected of them: forecasts are not believed then."""
     return memory.effects_judged >= JUDGED_ENOUGH and memory.effects_off > OFF_TOO_MUCH

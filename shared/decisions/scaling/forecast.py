@@ -30,6 +30,10 @@ class Forecast:
     judged: int
     doubted: bool
 
+    def at(self, in_s: float) -> tuple[float, float]:
+        """The mean and the upper bound for what arrives in `in_s` seconds."""
+        return next((mean, high) for until_s, mean, high in self.pieces if until_s > in_s)
+
 
 def forecast(
     memory: ArrivalMemory, now_per_s: float, stays_per_s: float, now: datetime, ahead_s: float, *, seasons: bool

@@ -155,7 +155,7 @@ def doubted(load: Load, memory: ScalingMemory) -> str:
     """What is said in addition while forecasts are not believed."""
     if effects.are_off(memory):
         return (
-            f" The last growths did not what was expected of them (off by {memory.effects_off:.1f} times the promise): "
+            f" The last changes did not what was expected of them (off by {memory.effects_off:.1f} times the promise): "
             "until they do, usual days are not believed, only what arrives now."
         )
     if load.forecast.doubted:

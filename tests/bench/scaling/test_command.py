@@ -113,12 +113,32 @@ def test_what_cannot_be_used_is_told(
 
 
 @pytest.mark.parametrize(
-    "argv", [["--seeds", "0"], ["--cold-start", "-3"], ["--workload", "none such"], ["--drain-within", "soon"]]
+    "argv",
+    [
+        ["--seeds", "0"],
+        ["--cold-start", "-3"],
+        ["--workload", "none such"],
+        ["--drain-within", "soon"],
+        ["--drain-within", "0.05"],
+        ["--json", "/no/such/folder/out.json"],
+    ],
 )
 def test_bad_options_end_with_two(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("service", ["20000", "800000"])
+def test_long_work_is_played_or_refused_in_words(
+    service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A trace of a few requests a day takes hours of four instances for each."""
+    path = write(tmp_path / "few.csv.gz", [("t_s",), *((str(6000 * n),) for n in range(12))])
+    ended = main(["--arrivals", str(path), "--seeds", "1", "--jobs", "1", "--service", service])
+    told = capsys.readouterr()
+    assert (ended, "few" in told.out) == ((0, True) if service == "20000" else (2, False))
+    assert (service == "20000") or "give --service SECONDS" in told.err
 
 
 def test_promises_were_fixed_before() -> None:
