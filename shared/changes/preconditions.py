@@ -196,9 +196,13 @@ class Preconditions:
                 view.capacity,
                 backs_off=True,
             )
-        most = max(target.scaling.max, *(floor.min_instances for floor in policy.floors_of(target)), 0)
+        floor = max((floor.min_instances for floor in policy.floors_of(target)), default=0)
+        least, most = max(target.scaling.min, floor), max(target.scaling.max, floor)
         if decision.to > most and decision.to > decision.current:
             reason = f"The policy allows no more than {most} now."
+            raise ActRefused("policy_changed", reason, view.capacity, backs_off=True)
+        if decision.to < least and decision.to < decision.current:
+            reason = f"The policy keeps at least {least} now, by its min or a floor."
             raise ActRefused("policy_changed", reason, view.capacity, backs_off=True)
 
     async def _one_writer(self, deployment: DeploymentId, view: DeploymentView) -> None:

@@ -203,6 +203,29 @@ async def test_rules_that_ask_for_more_after_the_yes_are_heeded(open_arena: Open
         assert again["asks"][0]["needed"] == 2
 
 
+FLOOR = "floors:\n  - {match: chat, min_instances: 3, reason: two zones}\n"
+
+
+@pytest.mark.parametrize(("least", "floors"), [(1, FLOOR), (3, "")], ids=["a floor", "a higher min"])
+async def test_a_shrink_below_what_the_policy_keeps_by_now_is_not_made(
+    open_arena: OpenArena, least: int, floors: str
+) -> None:
+    """The yes comes before any look has seen the new policy."""
+    async with open_arena(shape=replace(QUICK, capacity=4), policy=policy_text(extra=gated(), max=2)) as arena:
+        for _ in range(60):
+            await arena.pass_time(30)
+            if await questions(arena):
+                break
+        request = await open_question(arena)
+        assert (request.decision.current, request.decision.to) == (4, 2)
+        arena.set_policy(policy_text(extra=gated() + floors, min=least, max=max(2, least)))
+        await arena.pass_time(6)
+        await arena.control("POST", f"approvals/{request.id}/approve", by=ADA)
+        await arena.clock.settle()
+        assert arena.sent() == []
+        assert await ends(arena) == [("refused", "policy_changed")]
+
+
 async def test_a_waiting_plan_leaves_no_trace_in_what_the_loop_remembers(open_arena: OpenArena) -> None:
     """Cool-downs begin with the act, not with the question."""
     async with open_arena(shape=QUICK, policy=policy_text(min=3, extra=gated())) as arena:
