@@ -45,9 +45,10 @@ with targets of its own and no projects is a whole policy.
   ledger, scopes. So are the names of its freezes, channels and rules. In the document itself, names have no dot.
 * **Lists** of a project (`floors`, `freezes`, `approvals`, channels) are added to the platform's and concern the
   project alone: `all` is all of the project. Other scopes than its own and its targets' are refused.
-* **Environments.** A target is dev, stage or prod by the platform's rules for its workspace; where none claims it, by
-  its own word, else prod. Tags are read every 10 minutes; while they are not known, the most careful of what they
-  could mean counts. An environment's limits and modes may only be stricter than the document's.
+* **Environments.** A target is dev, stage or prod by the platform's rules for its workspace; where none claims it, a
+  target of the platform's document is what it says of itself, one of a project prod. Tags are read every 10 minutes;
+  while they are not known, the most careful of what they could mean counts. An environment's limits and modes may only
+  be stricter than the document's.
 * **When the platform becomes stricter**, documents that were good stay in force, held to the stricter values: a size
   above a limit is cut to it, a target that is no longer granted is left out. `GET /api/policy` shows what is held,
   people hear of it (`policy_refused`), and the next version of that document must fit.

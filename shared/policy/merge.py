@@ -24,6 +24,8 @@ from shared.policy.targets import Environment, Floor, Target
 from shared.policy.tighten import Owner, declared, tighten
 
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment.__value__)
+UNRULED: Environment = "prod"
+"""What a project's target is where no rule of the platform claims its workspace: the most careful one."""
 
 type Views = Mapping[tuple[str, Environment], Policy]
 type TagsByWorkspace = Mapping[str, Tags]
@@ -264,10 +266,7 @@ class _Join:
         project = self._model.project
         if target.project not in (None, project):
             self._blame(("targets", index, "project"), f"is another project than '{project}'", "Remove it.")
-        environment = self._merger.environment_of(target)
-        if environment != target.environment and "environment" in target.model_fields_set:
-            reason = f"is {target.environment}, but by the platform's rules its workspace is {environment}"
-            self._blame(("targets", index, "environment"), reason, "Remove it: the platform's rules count.")
+        environment = self._environment(index, target)
         layers = self.layers(index, target, environment)
         scaling, faults = held(layers, views[(project, environment)], self._project.source, target)
         self._found += faults
@@ -275,6 +274,21 @@ class _Join:
         grant_owner = self._grant.owner if self._grant is not None else None
         owner = target.owner or self._model.owner or grant_owner
         return target.model_copy(update=fixed | {"owner": owner, "scaling": scaling})
+
+    def _environment(self, index: int, target: Target) -> Environment:
+        """By the platform's rules alone: a project that called prod dev would be free of what holds for prod."""
+        ruled, at = self._merger.ruled_environment(target.deployment_id), ("targets", index, "environment")
+        environment = ruled or UNRULED
+        if environment == target.environment or "environment" not in target.model_fields_set:
+            return environment
+        if ruled is not None:
+            reason = f"is {target.environment}, but by the platform's rules its workspace is {ruled}"
+            self._blame(at, reason, "Remove it: the platform's rules count.")
+        else:
+            reason = f"is {target.environment}, but no rule of the platform says so of its workspace: it is {UNRULED}"
+            remedy = f"Remove it, or ask the platform to name the workspace in environments.{target.environment}."
+            self._blame(at, reason, remedy)
+        return environment
 
     def layers(self, index: int, target: Target, environment: Environment) -> list[Layer]:
         source = self._project.source

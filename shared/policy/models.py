@@ -126,7 +126,8 @@ class EnvironmentRules(Part):
 
 
 class Environments(Part):
-    """What is dev, stage and prod. A target in a workspace that none of them claims is what it says of itself."""
+    """What is dev, stage and prod. Where none of them claims a workspace, a target of the platform's document is what
+    it says of itself, and one of a project is prod."""
 
     dev: EnvironmentRules = EnvironmentRules()
     """For development: what breaks here, nobody notices."""

@@ -190,6 +190,23 @@ def test_the_platform_s_rules_say_what_is_prod() -> None:
     assert [found(policy, name).scaling.max for name in ("red.chat", "green.chat")] == [3, 6]
 
 
+@pytest.mark.parametrize("word", ["dev", "stage"])
+def test_a_project_cannot_call_its_own_less_than_prod(word: str) -> None:
+    """It would be free of what the platform asks of prod: limits, approvals."""
+    whole = platform(environments={"prod": {"limits": {"max_instances": 3}}}, defaults={"max": 2})
+    one = project("red", target(deployment=deployment_in("red"), environment=word, scaling={"max": 20}))
+
+    red = found(merged(whole, one).policy, "red.chat")
+    assert (red.environment, red.scaling.max) == ("prod", 3)
+    told = findings(whole, one)["red.yaml"]
+    assert (
+        f"no rule of the platform says so of its workspace: it is prod. Remove it, or ask the platform to name the "
+        f"workspace in environments.{word}." in told["targets[0].environment"]
+    )
+    assert "max" in " ".join(told)
+    assert findings(whole, project("red", target(deployment=deployment_in("red"), environment="prod"))) == {}
+
+
 def test_tags_tell_the_environment_and_unknown_ones_the_most_careful() -> None:
     whole = platform(environments={"dev": {"workspaces": [{"tags": {"env": "dev*"}}]}, "prod": {"workspaces": [
         {"tags": {"env": "prod"}}]}})  # fmt: skip
@@ -200,7 +217,7 @@ def test_tags_tell_the_environment_and_unknown_ones_the_most_careful() -> None:
 
     assert environment({key: {"Env": "development"}}) == "dev"
     assert environment(None) == environment({}) == "prod"
-    assert environment({key: {}}) == "prod", "no rule claims it: it is what it says of itself"
+    assert environment({key: {}}) == "prod", "no rule claims it"
 
 
 def test_an_environment_may_only_tighten() -> None:
