@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 blueprint = df.Blueprint()
 
+# Sequence numbers have 64 bits; Python refuses to read a number of thousands of digits.
+LARGEST = 2**63 - 1
 # Each entity that is looked at for the first time opens a connection.
 LOOKED_AT_TOGETHER = 8
 
@@ -55,7 +57,8 @@ async def admin_dead_letters_of(req: func.HttpRequest) -> func.HttpResponse:
 
     one, limit = await _named(req.route_params["name"]), limit_of(req)
     cursor = req.params.get("cursor", "0")
-    if not (cursor.isascii() and cursor.isdigit() and int(cursor) < 2**63 - 1):
+    written_well = cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(LARGEST))
+    if not written_well or int(cursor) >= LARGEST:
         raise Problem(400, "invalid_request", f"cursor is {cursor!r}; write the next_cursor of the page before.")
     try:
         letters = await services().dead_letters.peek(one.entity, limit + 1, after=int(cursor))
@@ -105,7 +108,7 @@ def _numbers(body: "Mapping[str, Any]") -> frozenset[int] | None:
     if given == "all":
         return None
     numbers = given if isinstance(given, list) else []
-    if not 1 <= len(numbers) <= MOST_AT_ONCE or not all(type(item) is int and 0 < item < 2**63 for item in numbers):
+    if not 1 <= len(numbers) <= MOST_AT_ONCE or not all(type(item) is int and 0 < item <= LARGEST for item in numbers):
         wanted = f'write a list of 1 to {MOST_AT_ONCE} sequence numbers, or "all"'
         raise Problem(400, "invalid_request", f"sequence_numbers cannot be used; {wanted}.")
     return frozenset(numbers)

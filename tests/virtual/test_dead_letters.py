@@ -96,7 +96,7 @@ async def test_they_are_seen_submitted_again_and_discarded(open_arena: OpenArena
             ("dead-letters/signals/discard", {"sequence_numbers": [1], "by": "ada"}, 400),
         ):
             assert "code" in await arena.call("POST", path, body, status=status), path
-        for wrong in ("limit=0", "cursor=x"):
+        for wrong in ("limit=0", "cursor=x", f"cursor={'9' * 5_000}", f"cursor={2**63 - 1}"):
             await arena.call("GET", f"dead-letters/signals?{wrong}", status=400)
         await arena.call("GET", "dead-letters/nobody", status=404)
 
