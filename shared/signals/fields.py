@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from shared.signals.redaction import without_secrets
+
 _LONGEST_MOMENT = 60
 _NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?([eE][+-]?[0-9]{1,2})?")
 # What Azure writes beside ISO 8601: budgets and the first log alerts use the American form, autoscale that of HTTP.
@@ -32,8 +34,9 @@ class Malformed(ValueError):
 
 
 def wrong(path: str, value: Any, expected: str) -> Malformed:
-    """The error of one field: its path, what is there (shortened) and what should be."""
-    return Malformed(f"{path} is {'missing' if value is None else reprlib.repr(value)}, expected {expected}")
+    """The error of one field: its path, what is there (shortened, without secrets) and what should be."""
+    there = reprlib.repr(without_secrets(value, path.rpartition(".")[2]))
+    return Malformed(f"{path} is {'missing' if value is None else there}, expected {expected}")
 
 
 def field(payload: Any, path: str) -> Any:
@@ -154,7 +157,7 @@ def moment_of(text: str) -> datetime | None:
     if len(text) > _LONGEST_MOMENT:
         return None
     with suppress(ValueError, OverflowError):  # OverflowError: before year 1 or after 9999 in UTC
-        return _utc(datetime.fromisoformat(text))
+        return _utc(datetime.fromisoformat(text.upper()))  # RFC 3339 allows "t" and "z"
     for form in _OTHER_FORMS:
         with suppress(ValueError, OverflowError):
             return _utc(datetime.strptime(text, form))  # noqa: DTZ007

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain import Signal
-from shared.signals.fields import field, moment_of, plain_decimal, text_at, unpacked, wrong
+from shared.signals.fields import Malformed, field, moment_of, plain_decimal, text_at, unpacked, wrong
 from shared.signals.message import Message
 from shared.signals.redaction import canonical, clipped, redact_source
 
@@ -17,11 +17,13 @@ from shared.signals.redaction import canonical, clipped, redact_source
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field of a kind: its name (`<currency>` stands for a part that the payload decides), what it says, how it is
-    read (values by name, none if the payload has none)."""
+    read (values by name, none if the payload has none; Malformed if it cannot be). Without what is `required` there is
+    no signal; any other field that cannot be read costs only itself."""
 
     name: str
     doc: str
     read: Callable[[Message], Mapping[str, str]]
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def text(name: str, *paths: str, doc: str, required: bool = False, lower: bool =
             raise wrong(message.shown(paths[0]), None, "a text")
         return {}
 
-    return Field(name=name, doc=doc, read=read)
+    return Field(name=name, doc=doc, read=read, required=required)
 
 
 def number(name: str, *paths: str, doc: str) -> Field:
@@ -184,13 +186,15 @@ ALERT_FIELDS = (
 )
 KEPT = "data"
 KEPT_DOC = "The event's data or the alert's context as JSON: bounded, without URL queries and secrets."
+UNREAD = "unread"
+UNREAD_DOC = "Which further fields are not what they should be, and why; they are left out here."
 
 
 def signal_of(message: Message, kind: Kind) -> Signal:
     """The signal that a message of this kind is.
 
     Raises:
-        Malformed: a field is missing or wrong.
+        Malformed: its data is no object, or a required field is missing or wrong.
     """
     data = message.content.get("data")
     if kind.fields and message.form == "event" and not isinstance(data, Mapping | None):
@@ -212,7 +216,13 @@ def unknown_signal(message: Message, name: str) -> Signal:
 
 def _read(message: Message, own: tuple[Field, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
+    unread: dict[str, None] = {}  # several fields may be read from one place
     for each in (EVENT_FIELDS if message.form == "event" else ALERT_FIELDS) + own:
-        found |= each.read(message)
-    kept = canonical(message.kept)
-    return found | ({KEPT: kept} if kept else {})
+        try:
+            found |= each.read(message)
+        except Malformed as error:
+            if each.required:
+                raise
+            unread[str(error)] = None
+    last = {UNREAD: clipped("; ".join(unread)), KEPT: canonical(message.kept)}
+    return found | {name: value for name, value in last.items() if value}

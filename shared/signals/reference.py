@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.signals.kind import ALERT_FIELDS, EVENT_FIELDS, KEPT, KEPT_DOC, Field, Kind
+from shared.signals.kind import ALERT_FIELDS, EVENT_FIELDS, KEPT, KEPT_DOC, UNREAD, UNREAD_DOC, Field, Kind
 from shared.signals.registry import kinds
 
 _HEAD = """# Signals
@@ -28,8 +28,10 @@ lines, or why not (exit code 1 if any is malformed, 2 if a file cannot be read; 
   kept.
 * **Unknown kinds** are no error: the signal bears the foreign name (of an alert, `alert:` and the monitoring service),
   wakes nobody, and is counted.
-* **Malformed** is what is in no known envelope, or lacks or garbles a field; the reason names the field and what was
-  expected. It loses no other item of its delivery.
+* **Malformed** is what is in no known envelope, or lacks or garbles what makes it the event that it is: its id, type,
+  time, source and subject, and of its data the few fields that say what it is about (required ones); the reason names
+  the field and what was expected. It loses no other item of its delivery. Any other field that cannot be read costs
+  only itself: `unread` says which and why, and `data` (of an alert: its context) is kept as it was sent.
 
 ## Adding a kind
 
@@ -62,5 +64,5 @@ def _anchor(kind: Kind) -> str:
 
 
 def _table(fields: Sequence[Field], *, kept: bool = False) -> str:
-    rows = [(field.name, field.doc) for field in fields] + ([(KEPT, KEPT_DOC)] if kept else [])
+    rows = [(field.name, field.doc) for field in fields] + ([(UNREAD, UNREAD_DOC), (KEPT, KEPT_DOC)] if kept else [])
     return "| field | meaning |\n|---|---|\n" + "".join(f"| `{name}` | {doc} |\n" for name, doc in rows)

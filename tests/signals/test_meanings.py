@@ -106,15 +106,6 @@ def test_an_activity_log_alert_is_told_by_its_event_where_its_service_does_not(s
     assert only(alert).kind == "alert.service_health"
 
 
-def test_an_error_names_the_field_as_the_sender_knows_it() -> None:
-    for number, path in ((0, "data.alertContext.condition.allOf"), (5, "data.context.condition.allOf")):
-        alert = sample("alert.metric", number)
-        data = alert["data"]
-        data[path.split(".")[1]]["condition"]["allOf"][0]["metricValue"] = {}
-        (refused,) = parse(json.dumps(alert).encode()).refused
-        assert refused.reason.startswith(f"{path}.0.metricValue is {{}}, expected a number")
-
-
 def test_an_alert_that_fires_again_is_another_signal() -> None:
     alert = sample("alert.metric")
     again = json.loads(json.dumps(alert))

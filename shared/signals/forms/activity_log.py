@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.signals.fields import field, moment, object_at, text_at, wrong
 from shared.signals.forms.common_alert import alert
-from shared.signals.message import Message, letters
+from shared.signals.message import Message, lenient_text, letters
 
 _LOG = "data.context.activityLog"
 
@@ -21,10 +21,10 @@ def opened(item: Mapping[str, Any], received: datetime | None) -> Message:
     stamped = next((name for name in ("eventTimestamp", "submissionTimestamp") if field(item, f"{_LOG}.{name}")), "")
     untimed = not stamped and received is not None
     at = received if untimed and received else moment(item, f"{_LOG}.{stamped or 'eventTimestamp'}")
-    names = [text_at(item, f"{_LOG}.{name}") for name in ("eventDataId", "correlationId", "operationId")]
+    names = [lenient_text(item, f"{_LOG}.{name}") for name in ("eventDataId", "correlationId", "operationId")]
     if not any(names):
-        raise wrong(f"{_LOG}.eventDataId", None, "a text")
-    resource = text_at(item, f"{_LOG}.resourceId") or text_at(item, f"{_LOG}.authorization.scope")
+        raise wrong(f"{_LOG}.eventDataId", field(item, f"{_LOG}.eventDataId"), "a text")
+    resource = text_at(item, f"{_LOG}.resourceId") or lenient_text(item, f"{_LOG}.authorization.scope")
     subscription = text_at(item, f"{_LOG}.subscriptionId")
     essentials = {
         "alertId": next(name for name in names if name),
@@ -33,7 +33,7 @@ def opened(item: Mapping[str, Any], received: datetime | None) -> Message:
         "monitorCondition": text_at(item, "data.status") or "Activated",
         "alertTargetIDs": [resource or (f"/subscriptions/{subscription}" if subscription else "")],
         "firedDateTime": at.isoformat(),
-        "description": text_at(item, f"{_LOG}.description"),
+        "description": field(item, f"{_LOG}.description"),
     }
     return alert(
         essentials=essentials,

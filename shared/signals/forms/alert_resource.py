@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.signals.fields import field, object_at, overlaid, required, text_at
+from shared.signals.fields import field, object_at, overlaid, required, text_at, unpacked
 from shared.signals.forms.common_alert import alert
-from shared.signals.message import Message
+from shared.signals.message import Message, lenient_text
 
 
 def recognises(item: Mapping[str, Any]) -> bool:
@@ -15,11 +15,12 @@ def recognises(item: Mapping[str, Any]) -> bool:
 
 def opened(item: Mapping[str, Any], _received: datetime | None) -> Message:
     base = "properties.essentials"
+    rule = lenient_text(item, f"{base}.alertRule")
     essentials = overlaid(
         object_at(item, base),
         alertId=required(item, "id"),
-        alertRule=text_at(item, f"{base}.alertRule").rpartition("/")[2],
-        alertRuleID=text_at(item, f"{base}.alertRule"),
+        alertRule=rule.rpartition("/")[2],
+        alertRuleID=field(item, f"{base}.alertRule"),
         monitoringService=text_at(item, f"{base}.monitorService") or "Smart Detector",
         alertTargetIDs=[text_at(item, f"{base}.targetResource")],
         firedDateTime=required(item, f"{base}.startDateTime"),
@@ -27,6 +28,6 @@ def opened(item: Mapping[str, Any], _received: datetime | None) -> Message:
     )
     return alert(
         essentials=essentials,
-        context=object_at(item, "properties.context"),
+        context=unpacked(field(item, "properties.context")),
         paths={"essentials": base, "context": "properties.context"},
     )

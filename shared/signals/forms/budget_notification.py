@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.signals.fields import field, moment_of, object_at, overlaid, required, text_at, wrong
 from shared.signals.forms.common_alert import alert
-from shared.signals.message import Message, letters
-from shared.signals.money import amount_at
+from shared.signals.message import Message, lenient_text, letters
+from shared.signals.money import amount_of
 
 # Azure lets a threshold be at most 1000 % of the budget.
 _LARGEST_FRACTION = Decimal(10)
@@ -26,21 +26,24 @@ def recognises(item: Mapping[str, Any]) -> bool:
 def opened(item: Mapping[str, Any], received: datetime | None) -> Message:
     if not isinstance(field(item, "data"), Mapping):
         raise wrong("data", field(item, "data"), "an object")
-    budget, spent = amount_at(item, "data.Budget"), amount_at(item, "data.SpendingAmount")
-    threshold = _threshold(amount_at(item, "data.NotificationThresholdAmount"), budget)
-    started = text_at(item, "data.BudgetStartDate")
-    at = received or moment_of(started)
+    told = {name: field(item, f"data.{name}") for name in ("Budget", "SpendingAmount", "NotificationThresholdAmount")}
+    budget, spent, threshold = (amount_of(value) for value in told.values())
+    threshold = _threshold(threshold, budget)
+    at = received or moment_of(lenient_text(item, "data.BudgetStartDate"))
     if at is None:
-        raise wrong("data.BudgetStartDate", started or None, "a date")
+        raise wrong("data.BudgetStartDate", field(item, "data.BudgetStartDate"), "a date")
     name, scope = required(item, "data.BudgetName"), _scope(item)
     forecast = threshold is not None and spent is not None and spent < threshold
     context = {
         "AlertCategory": "budgets",
         "AlertData": overlaid(
             object_at(item, "data"),
-            BudgetThreshold=None if budget is None else format(budget, "f"),
-            NotificationThresholdAmount=None if threshold is None else format(threshold, "f"),
-            SpentAmount=None if spent is None else format(spent, "f"),
+            # what is no amount as it was sent
+            BudgetThreshold=told["Budget"] if budget is None else format(budget, "f"),
+            NotificationThresholdAmount=(
+                told["NotificationThresholdAmount"] if threshold is None else format(threshold, "f")
+            ),
+            SpentAmount=told["SpendingAmount"] if spent is None else format(spent, "f"),
             ThresholdType="Forecasted" if forecast else "Actual",
             BudgetId=f"{scope}/providers/microsoft.consumption/budgets/{name}" if scope else "",
             Scope=scope,

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.signals.fields import field, object_at, required, text_at, wrong
-from shared.signals.forms.common_alert import alert
-from shared.signals.message import Message, letters
+from shared.signals.forms.common_alert import alert, instance, severity
+from shared.signals.message import Message, lenient_text, letters
 
 
 def recognises(item: Mapping[str, Any]) -> bool:
@@ -21,20 +21,19 @@ def opened(item: Mapping[str, Any], _received: datetime | None) -> Message:
         raise wrong("data", field(item, "data"), "an object")
     at = "" if bare else "data."
     content = item if bare else object_at(item, "data")
-    resource = text_at(item, f"{at}ResourceId") or text_at(content, "SearchResult.dataSources.0.resourceId")
-    rule = required(item, f"{at}AlertRuleName")
+    resource = text_at(item, f"{at}ResourceId") or lenient_text(content, "SearchResult.dataSources.0.resourceId")
+    subscription, rule = text_at(item, f"{at}SubscriptionId"), required(item, f"{at}AlertRuleName")
     place = resource or text_at(item, f"{at}WorkspaceId") or text_at(item, f"{at}ApplicationId")
-    severity = text_at(item, f"{at}Severity")
     essentials = {
-        "alertId": f"{text_at(item, f'{at}SubscriptionId')}|{place.lower()}|{rule}",
+        "alertId": "|".join([subscription, place.lower(), rule, *instance(field(content, "Dimensions"))]),
         "alertRule": rule,
-        "severity": f"Sev{severity}" if severity.isdecimal() else severity,
+        "severity": severity(field(content, "Severity")),
         "signalType": "Log",
         "monitoringService": "Application Insights" if field(content, "ApplicationId") else "Log Analytics",
         "monitorCondition": "Fired",  # these alerts have no other
         "alertTargetIDs": [resource],
         "firedDateTime": required(item, f"{at}SearchIntervalEndtimeUtc"),
-        "description": text_at(item, f"{at}Description"),
+        "description": field(content, "Description"),
     }
     where = "" if bare else "data"
     return alert(essentials=essentials, context=content, paths={"context": where, "essentials": where})

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.signals.fields import field, list_at, moment, object_at, required, text_at
-from shared.signals.forms.common_alert import alert
+from shared.signals.fields import field, moment, object_at, required, text_at
+from shared.signals.forms.common_alert import alert, instance, severity
 from shared.signals.message import Message, letters
 
 
@@ -22,16 +22,16 @@ def opened(item: Mapping[str, Any], _received: datetime | None) -> Message:
     at = moment(item, f"{context}.timestamp").isoformat()
     essentials = {
         # the schema has no instance: the rule, the resource and the dimensions are one
-        "alertId": "|".join([rule, resource.lower(), *_dimensions(item, context)]),
-        "alertRule": text_at(item, f"{context}.name"),
+        "alertId": "|".join([rule, resource.lower(), *instance(*_dimensions(item, context))]),
+        "alertRule": field(item, f"{context}.name"),
         "alertRuleID": rule,
-        "severity": _severity(text_at(item, f"{context}.severity")),
+        "severity": severity(field(item, f"{context}.severity")),
         "signalType": "Metric",
         "monitoringService": "Platform",
         "monitorCondition": required(item, f"{base}status"),
         "alertTargetIDs": [resource],
         "firedDateTime": at,
-        "description": text_at(item, f"{context}.description"),
+        "description": field(item, f"{context}.description"),
     }
     return alert(
         essentials=essentials,
@@ -44,20 +44,13 @@ def opened(item: Mapping[str, Any], _received: datetime | None) -> Message:
 def _context(item: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     """The context, with the one condition of the classic schema as the first of several."""
     context = object_at(item, path)
-    condition = object_at(item, f"{path}.condition")
-    if field(condition, "allOf") is not None:
+    condition = field(context, "condition")
+    if not isinstance(condition, Mapping) or field(condition, "allOf") is not None:
         return context
     others = {key: value for key, value in context.items() if key.strip().lower() != "condition"}
     return others | {"condition": {"windowSize": field(condition, "windowSize"), "allOf": [condition]}}
 
 
-def _dimensions(item: Mapping[str, Any], context: str) -> list[str]:
-    return [
-        f"{text_at(dimension, 'name')}={text_at(dimension, 'value')}"
-        for criterion in list_at(item, f"{context}.condition.allOf")
-        for dimension in list_at(criterion, "dimensions")
-    ]
-
-
-def _severity(number: str) -> str:
-    return f"Sev{number}" if number.isdecimal() else number
+def _dimensions(item: Mapping[str, Any], context: str) -> list[Any]:
+    criteria = field(item, f"{context}.condition.allOf")
+    return [field(each, "dimensions") for each in criteria] if isinstance(criteria, list) else []

@@ -8,10 +8,10 @@ alert fired; a budget by quarter or year is told again each month, and none is e
 from collections.abc import Mapping
 from decimal import Decimal
 
-from shared.signals.fields import moment_of
+from shared.signals.fields import field, moment_of
 from shared.signals.kind import Field, alert_kind, derived, raw, text, time
 from shared.signals.message import Message, lenient_text, letters, resource_ids
-from shared.signals.money import amount_at
+from shared.signals.money import amount_at, amount_of
 
 _DATA = "context.AlertData"
 
@@ -61,8 +61,10 @@ def _period(message: Message) -> str:
 
 
 def _identity(message: Message) -> str:
-    threshold = _amount(message, "NotificationThresholdAmount")
-    written = "?" if threshold is None else format(threshold.normalize(), "f")
+    told = "NotificationThresholdAmount"
+    threshold = amount_of(field(message.content, f"{_DATA}.{told}"))
+    as_sent = lenient_text(message.content, f"{_DATA}.{told}") or "?"
+    written = as_sent if threshold is None else format(threshold.normalize(), "f")
     return f"{_budget_id(message)}/{_period(message)}/{written}/{_basis(message)}"
 
 

@@ -1,8 +1,8 @@
 """Resource Notifications: the health of virtual machines and scale sets, maintenance of Kubernetes clusters."""
 
-from shared.signals.fields import list_at
+from shared.signals.fields import field, unpacked
 from shared.signals.kind import event_kind, text, time
-from shared.signals.message import resource_ids
+from shared.signals.message import Message, resource_ids
 
 _SERVICE = "Microsoft.ResourceNotifications.HealthResources"
 _PROPERTIES = "data.resourceInfo.properties"
@@ -10,6 +10,12 @@ _RESOURCE = (
     text("resource_type", f"{_PROPERTIES}.targetResourceType", doc="The type of the resource."),
     time("occurred_at", f"{_PROPERTIES}.occurredTime", "data.operationalInfo.resourceEventTime", doc="When."),
 )
+
+
+def _clusters(message: Message) -> tuple[str, ...]:
+    told = unpacked(field(message.content, f"{_PROPERTIES}.resources"))
+    return resource_ids([*(told if isinstance(told, list) else [told]), *message.subjects])
+
 
 KINDS = (
     event_kind(
@@ -46,6 +52,6 @@ KINDS = (
             time("scheduled_at", f"{_PROPERTIES}.scheduledTime", doc="When it is to begin."),
             time("started_at", f"{_PROPERTIES}.startTime", doc="When it began."),
         ),
-        about=lambda message: resource_ids([*list_at(message.content, f"{_PROPERTIES}.resources"), *message.subjects]),
+        about=_clusters,
     ),
 )

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from shared.signals.fields import field, object_at
+from shared.signals.fields import field, unpacked
 from shared.signals.kind import derived, event_kind, number, raw, text, time
 from shared.signals.message import Message, lenient_text
 from shared.signals.redaction import clipped
@@ -19,7 +19,7 @@ def _segment(message: Message, after: str) -> str:
 
 def _breach(message: Message) -> str:
     """The tag by which a model monitor says that it found features over their thresholds; its value is the finding."""
-    value = field(object_at(message.content, "data.runTags"), _BREACH)
+    value = field(unpacked(field(message.content, "data.runTags")), _BREACH)
     return value if isinstance(value, str) else ""
 
 
@@ -38,7 +38,7 @@ _RUN = (
     ),
     text("run_type", "data.runType", doc="The type of the run."),
     text("experiment_id", "data.experimentId", doc="The experiment's id."),
-    text("experiment_name", "data.experimentName", doc="The experiment's name.", required=True),
+    text("experiment_name", "data.experimentName", doc="The experiment's name."),
     raw("tags", "data.runTags", doc="The run's tags, as JSON."),
     raw("properties", "data.runProperties", doc="The run's properties, as JSON."),
 )
