@@ -106,7 +106,7 @@ class Breaker(Part):
 
     reversals: Annotated[Reversals | None, tightens("lower")] = None
     """Changes of one target that each go against the one before: so many stop its shrinking. Left out: nearly as many
-    as its cold start, hold and cool-downs allow, from 5 to 60 in two hours."""
+    as its cold start, hold and cool-downs allow, from 5 to 60 in two hours, reckoned with the platform's window."""
 
     reversal_window_s: Annotated[PositiveSeconds, tightens("higher")] = 7200.0
     """Reversals are counted this far back."""

@@ -213,7 +213,10 @@ class _Tracing:
 
 
 def concerns(item: Part, target: Target) -> bool:
-    """Whether an entry of a list is about `target`: by its scope, its pattern or its projects."""
+    """Whether an entry of a list is about `target`: by its environments, its scope, its pattern or its projects."""
+    environments = getattr(item, "environments", ())
+    if environments and target.environment not in environments:
+        return False
     scopes = getattr(item, "scopes", None) or (getattr(item, "scope", "all"),)
     contained = target.place("").scopes
     if not any(scope in contained or scope.startswith("loop:") for scope in scopes):

@@ -235,13 +235,14 @@ class Policy(Sections):
 
     def reversals_of(self, target: Target) -> int:
         """So many changes back and forth stop the shrinking of `target`. A project that writes a number can only lower
-        it; its hold and cool-downs move the one that counts where none is written.
+        it; its hold and cool-downs move the one that counts where none is written. That one is of the document's own
+        window: within a longer one, which is the stricter, it must not grow.
         """
-        limits = self.limits_of(target).breaker
-        flapping = limits.flapping_reversals(target.rules)
-        if limits.reversals is None:
-            return flapping
-        return limits.reversals if self.limits.breaker.reversals is not None else min(limits.reversals, flapping)
+        written, own = self.limits_of(target).breaker.reversals, self.limits.breaker
+        if written is not None and own.reversals is not None:
+            return written
+        flapping = own.flapping_reversals(target.rules)
+        return flapping if written is None else min(written, flapping)
 
     def with_views(self, views: Mapping[tuple[str, Environment], "Policy"], **changed: Any) -> "Policy":
         """This policy with other fields, and with what holds per project ("": the platform's own) and environment."""

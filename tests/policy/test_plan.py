@@ -68,6 +68,46 @@ def test_which_way_a_change_goes(before: dict[str, Any], after: dict[str, Any], 
     assert change.is_looser is is_looser
 
 
+GATE = {"name": "shrinking", "who": ["ada@example.com"]}
+IN_PROD = GATE | {"environments": ["prod"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loosened"),
+    [(GATE, IN_PROD, ["approvals[shrinking]"]), (IN_PROD, GATE, []), (IN_PROD, IN_PROD, None)],
+)
+def test_a_gate_of_another_environment_is_none(
+    before: dict[str, Any], after: dict[str, Any], loosened: list[str] | None
+) -> None:
+    dev = {"environments": {"dev": {"workspaces": [{"name": "red"}]}}}
+    old, new = (state(platform(**dev, approvals=[gate]), project("red")) for gate in (before, after))
+    assert looser(plan(old, new)) == ({} if loosened is None else {"red.chat": loosened})
+
+
+def test_a_target_that_moves_out_of_a_gate_s_environment_loses_the_gate() -> None:
+    stage = {"environments": {"stage": {"workspaces": [{"name": "red"}]}}}
+    found = plan(
+        state(platform(approvals=[IN_PROD]), project("red")),
+        state(platform(**stage, approvals=[IN_PROD]), project("red")),
+    )
+    assert "approvals[shrinking]" in looser(found)["red.chat"]
+
+
+@pytest.mark.parametrize("own", [{}, {"reversals": 150}, {"reversals": 5}])
+@pytest.mark.parametrize("platform_s", [{}, {"reversals": 5}, {"reversals": 150}, {"reversal_window_s": 3600}])
+def test_a_longer_window_for_reversals_loosens_nothing(platform_s: dict[str, Any], own: dict[str, Any]) -> None:
+    whole = platform(limits={"breaker": platform_s})
+    longer = project("red", limits={"breaker": own | {"reversal_window_s": 86_400}})
+    assert not plan(state(whole, project("red")), state(whole, longer)).is_looser
+
+
+def test_the_environment_s_longer_window_loosens_nothing() -> None:
+    rules = {"workspaces": [{"name": "red"}], "limits": {"breaker": {"reversal_window_s": 86_400}}}
+    before = platform(environments={"prod": {"workspaces": rules["workspaces"]}})
+    found = plan(state(before, project("red")), state(platform(environments={"prod": rules}), project("red")))
+    assert not found.is_looser
+
+
 def test_a_change_names_the_line_that_sets_it_then() -> None:
     one = project("red", defaults={"max": 3})
     (red,) = plan(state(platform(), project("red")), state(platform(), one)).targets
