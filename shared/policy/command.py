@@ -122,15 +122,24 @@ def _state(platform: Path, projects: Path | None) -> tuple[State, bool]:
     Raises:
         _Told: there is no platform's document to merge into.
     """
-    try:
-        text, source = _text(platform)
-        merger = Merger(read_platform(text, source))
-    except PolicyInvalid as error:
-        _tell(error)
-        raise _Told from error
+    merger = _merger(platform)
     files = _documents(projects)
     read = [project for file in files if (project := _read(file, merger)) is not None]
+    if merger is None:
+        raise _Told
     return State.of(merger.platform, read), len(read) == len(files)
+
+
+def _merger(platform: Path) -> Merger | None:
+    """What merges into the platform's document; None if that is wrong, which is told."""
+    try:
+        text, source = _text(platform)
+        return Merger(read_platform(text, source))
+    except PolicyInvalid as error:
+        _tell(error)
+    except _Told:
+        pass
+    return None
 
 
 def _documents(folder: Path | None) -> list[Path]:
@@ -143,15 +152,15 @@ def _documents(folder: Path | None) -> list[Path]:
         raise _Told from error
 
 
-def _read(file: Path, merger: Merger) -> Written[ProjectPolicy] | None:
-    """A project's document; None if it is wrong, which is told with what the platform says of it."""
+def _read(file: Path, merger: Merger | None) -> Written[ProjectPolicy] | None:
+    """A project's document; None if it is wrong, which is told, with what the platform says of it if that is known."""
     try:
         text, source = _text(file)
         written = read_project(text, source)
         if (wrong := misnamed(file.name, written.model.project)) is not None:
             raise PolicyInvalid(source, [written.problem(wrong)], written)
     except PolicyInvalid as error:
-        for problem in merger.problems_of(error):
+        for problem in error.problems if merger is None else merger.problems_of(error):
             print(problem.at(error.source))
     except _Told:
         pass

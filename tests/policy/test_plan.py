@@ -184,6 +184,23 @@ def test_check_judges_the_folder_against_the_platform(folder: Folder, capsys: py
         assert f"{folder.projects}/{words}" in told
 
 
+@pytest.mark.parametrize("text", ["version: 2", "{", None])
+def test_a_wrong_platform_s_document_hides_no_error_of_a_project_s(
+    folder: Folder, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    file = folder.path / "platform.yaml"
+    if text is not None:
+        file.write_text(text)
+    folder.project(project("red", colour="red"))
+    folder.project(project("green"), "misnamed.yaml")
+
+    assert main(["check", str(file), "--projects", str(folder.projects)]) == 1
+    told = capsys.readouterr().out
+    assert f"{file}:" in told
+    assert f"{folder.projects}/red.yaml:7: colour: is not a field" in told
+    assert "Name the document green.yaml" in told
+
+
 def test_check_of_single_documents_of_both_kinds(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     file = folder.platform("platform.yaml", platform())
     folder.project(project("red"))
