@@ -68,7 +68,8 @@ class PolicyCache:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What the author of the platform's version in force should look at again."""
-        return warnings_of(self._platform.in_force) if self._platform.in_force else ()
+        merged = self._merged.policy if self._merged is not None else None
+        return warnings_of(self._platform.in_force, merged) if self._platform.in_force else ()
 
     @property
     def list_refused(self) -> PolicyRefusal | None:

@@ -136,9 +136,8 @@ def oddities(written: Any, policy: Policy) -> list[Finding]:
     return [
         *_broken_rules(written, _ODDITIES),
         *_idle_modes(policy),
-        *_odd_floors(policy),
+        *_floors_above_max(policy),
         *_shared_queues(policy),
-        *_idle_freezes(policy),
         *_unreachable_people(policy),
     ]
 
@@ -322,32 +321,15 @@ def _idle_modes(policy: Policy) -> Iterator[Finding]:
         )
 
 
-def _odd_floors(policy: Policy) -> Iterator[Finding]:
+def _floors_above_max(policy: Policy) -> Iterator[Finding]:
     for index, floor in enumerate(policy.floors):
-        protected = [target for target in policy.targets if floor.protects(target)]
-        if not protected:
-            yield Finding(
-                ("floors", index, "match"), f"is '{floor.match}', which matches no target", "Correct or remove it."
-            )
-        for target in protected:
-            if floor.min_instances > target.scaling.max:
+        for target in policy.targets:
+            if floor.protects(target) and floor.min_instances > target.scaling.max:
                 most = f"max of target '{target.name}', which is {target.scaling.max}"
                 yield Finding(
                     ("floors", index, "min_instances"),
                     f"is {floor.min_instances}, more than {most}: the floor wins",
                     "Raise the target's max, or lower the floor.",
-                )
-
-
-def _idle_freezes(policy: Policy) -> Iterator[Finding]:
-    places = {scope for target in policy.targets for scope in target.place("").scopes}
-    for index, freeze in enumerate(policy.freezes):
-        for number, scope in enumerate(freeze.scopes):
-            if policy.targets and not scope.startswith("loop:") and scope not in places:
-                yield Finding(
-                    ("freezes", index, "scopes", number),
-                    f"is '{scope}', in which no target is: it freezes nothing",
-                    "Correct or remove it.",
                 )
 
 

@@ -17,7 +17,7 @@ from shared.policy.loading import (
     warnings_of,
 )
 from shared.policy.merge import Merger
-from shared.policy.models import ProjectPolicy
+from shared.policy.models import Policy, ProjectPolicy
 from shared.policy.plan import Change, Plan, State, TargetPlan, plan
 from shared.policy.problems import PolicyInvalid, PolicyUnreadable
 from shared.policy.sources import FilePolicySource, FolderProjects, misnamed
@@ -35,8 +35,8 @@ def check(files: Sequence[Path], projects: Path | None) -> int:
         state, is_valid = _state(files[0], projects)
     except _Told:
         return INVALID
-    for warning in warnings_of(state.merger.platform):
-        print(f"warning: {warning.at(state.merger.platform.source)}")
+    for written in (state.merger.platform, *state.projects):
+        _warn(written, state.policy)
     told = sum(len(problems) for problems in state.merged.findings.values())
     for source, problems in state.merged.findings.items():
         for problem in problems:
@@ -112,6 +112,7 @@ def _check_project(file: Path, text: str, source: str) -> int:
     if (wrong := misnamed(file.name, written.model.project)) is not None:
         print(written.problem(wrong).at(source))
         return INVALID
+    _warn(written)
     print(f"{source}: valid in itself, {_counted(len(written.model.targets), 'target')} of {written.model.project}")
     return VALID
 
@@ -178,6 +179,11 @@ def _text(file: Path) -> tuple[str, str]:
         raise _Told from error
     assert document is not None  # nothing was known that it could be unchanged from
     return document.text, source.name
+
+
+def _warn(written: Written[Any], merged: Policy | None = None) -> None:
+    for warning in warnings_of(written, merged):
+        print(f"warning: {warning.at(written.source)}")
 
 
 def _tell(error: PolicyInvalid | PolicyUnreadable) -> None:

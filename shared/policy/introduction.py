@@ -19,7 +19,7 @@ against [`project.schema.json`](../infra/policies/project.schema.json).
   with its reasons until the document is mended (`GET /api/policy`). Last good versions are kept in the table
   `WatchkeeperPolicies`, so a process that starts later has them too. If the platform's document has never been good,
   nothing is decided.
-* **Warnings** point at what is allowed but odd. They refuse nothing.
+* **Warnings** point at what is allowed but odd, such as an approval's scope that names nothing. They refuse nothing.
 * **What counts.** A field of a target's `scaling` goes before the same field of its project's `defaults`, those
   before its environment's, those before the platform's, and those before the default below. The most cautious `mode`
   counts: target, project's loop, environment's loop, platform's loop. The highest floor counts, and goes before

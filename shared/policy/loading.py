@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.policy.checks import contradictions, oddities, without
 from shared.policy.document import Document, Value, parse
+from shared.policy.idle import idle_entries
 from shared.policy.models import Policy, ProjectPolicy, Sections
 from shared.policy.problems import Finding, Path, PolicyInvalid, Problem
 from shared.policy.schema import Format, platform_format, project_format
@@ -86,10 +87,14 @@ def is_project(text: str) -> bool:
     return isinstance(value, dict) and "project" in value
 
 
-def warnings_of(written: Written[Policy]) -> tuple[Problem, ...]:
-    """What is allowed in the platform's document but odd, in the order of its lines."""
-    found = [written.problem(odd) for odd in oddities(written.document.value, written.model)]
-    return tuple(sorted(found, key=lambda problem: problem.line or 0))
+def warnings_of(written: Written[Policy] | Written[ProjectPolicy], merged: Policy | None = None) -> tuple[Problem, ...]:
+    """What is allowed in a document but odd, in the order of its lines; with `merged`, what all documents make, also
+    what the platform's says of projects' targets.
+    """
+    found = list(idle_entries(written.model, merged))
+    if isinstance(written.model, Policy):
+        found += oddities(written.document.value, written.model)
+    return tuple(sorted((written.problem(odd) for odd in found), key=lambda problem: problem.line or 0))
 
 
 def _read[M: Sections](text: str, source: str, kind: Format[M]) -> Written[M]:

@@ -73,4 +73,4 @@ def test_a_mistake_hides_no_other() -> None:
 def test_a_scope_without_targets_is_odd() -> None:
     warnings = warnings_in(freezes=[freeze(weekly=WEEKLY, scopes=["target:chat", "project:nobody"])])
     assert list(warnings) == ["freezes[0].scopes[1]"]
-    assert "it freezes nothing" in warnings["freezes[0].scopes[1]"]
+    assert "which names no project" in warnings["freezes[0].scopes[1]"]
