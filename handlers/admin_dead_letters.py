@@ -1,50 +1,44 @@
-"""HTTP for operators: the dead letters of the signals' queue, and of the queues and subscriptions in the policy."""
+"""HTTP for operators: the dead letters of the signals' queue, of targets' queues, and of what the policy names."""
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from handlers.answers import Problem, answering, answering_to, body_of, limit_of, ok
+from handlers.answers import Problem, answering, answering_to, body_of, limit_of, ok, page_of, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.estate.dead_letter_failures import DeadLetterFailure
-    from shared.estate.dead_letters import Overview
-    from shared.loops.dead_letters import How, Watched
+    from shared.loops.dead_letter_sources import Watched
+    from shared.loops.dead_letters import How
 
 blueprint = df.Blueprint()
 
 # Sequence numbers have 64 bits; Python refuses to read a number of thousands of digits.
 LARGEST = 2**63 - 1
-# Each entity that is looked at for the first time opens a connection.
-LOOKED_AT_TOGETHER = 8
 
 
 @blueprint.route(route="dead-letters", methods=["GET"])
-@answering
+@answering_to("count", "limit", "cursor", words=lambda: {"count": ("some",)})
 async def admin_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
-    """Every entity that is watched: how many, the oldest's age, why; or why it cannot be read."""
+    """Every entity that is watched, by name: how many, the oldest's age, why; or why it cannot be read; filter:
+    count=some, without those that are known to have none (a page may then hold fewer); pages: limit, cursor.
+    """
+    from shared.loops.dead_letter_sources import JUST_NOW, LATELY, count, look, may_hold_some
     from shared.loops.dead_letter_views import overview_view
     from shared.services import services
 
-    gate = asyncio.Semaphore(LOOKED_AT_TOGETHER)
-
-    async def looked_at(one: "Watched") -> "Overview | DeadLetterFailure":
-        from shared.estate.dead_letter_failures import DeadLetterFailure
-
-        async with gate:
-            try:
-                return await services().dead_letters.look(one.entity)
-            except DeadLetterFailure as failure:
-                return failure
-
-    entities = await _watched()
-    found = await asyncio.gather(*(looked_at(one) for one in entities))
-    now = services().now()
-    return ok({"entities": [overview_view(one, what, now) for one, what in zip(entities, found, strict=True)]})
+    made, ones, only_some = services(), await _watched(), word_of(req, "count") == "some"
+    if only_some:
+        counts = await count(made.reader.queues, ones, LATELY)
+        ones = tuple(one for one in ones if may_hold_some(one, counts))
+    page, next_cursor = page_of(req, {one.name: one for one in ones})
+    found = await look(made.dead_letters, page, await count(made.reader.queues, page, JUST_NOW))
+    views = [overview_view(looked, made.now()) for looked in found]
+    shown = [view for view in views if view["count"] != 0] if only_some else views
+    return ok({"entities": shown, "next_cursor": next_cursor})
 
 
 @blueprint.route(route="dead-letters/{name}", methods=["GET"])
@@ -52,6 +46,7 @@ async def admin_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
 async def admin_dead_letters_of(req: func.HttpRequest) -> func.HttpResponse:
     """The messages of one entity with their reasons, by sequence number; pages: limit, cursor."""
     from shared.estate.dead_letter_failures import DeadLetterFailure
+    from shared.loops.dead_letter_sources import confirm
     from shared.loops.dead_letter_views import letter_view
     from shared.services import services
 
@@ -61,6 +56,7 @@ async def admin_dead_letters_of(req: func.HttpRequest) -> func.HttpResponse:
     if not written_well or int(cursor) >= LARGEST:
         raise Problem(400, "invalid_request", f"cursor is {cursor!r}; write the next_cursor of the page before.")
     try:
+        await confirm(services().reader.queues, one)
         letters = await services().dead_letters.peek(one.entity, limit + 1, after=int(cursor))
     except DeadLetterFailure as failure:
         raise _problem(failure) from failure
@@ -85,6 +81,7 @@ async def admin_dead_letters_discard(req: func.HttpRequest) -> func.HttpResponse
 
 async def _deal(req: func.HttpRequest, how: "How") -> func.HttpResponse:
     from shared.estate.dead_letter_failures import DeadLetterFailure
+    from shared.loops.dead_letter_sources import confirm
     from shared.loops.dead_letter_views import dealt_view
     from shared.loops.dead_letters import DeadLetterDesk
     from shared.services import services
@@ -94,6 +91,7 @@ async def _deal(req: func.HttpRequest, how: "How") -> func.HttpResponse:
     one, made = await _named(req.route_params["name"]), services()
     desk = DeadLetterDesk(made.dead_letters, made.blobs, made.stores.ledger, made.now)
     try:
+        await confirm(made.reader.queues, one)
         dealt = await desk.deal(one.entity, how, numbers, body["by"], body["reason"])
     except DeadLetterFailure as failure:
         raise _problem(failure) from failure
@@ -116,7 +114,7 @@ def _numbers(body: "Mapping[str, Any]") -> frozenset[int] | None:
 
 async def _watched() -> "tuple[Watched, ...]":
     """What is watched. A policy that cannot be had hides the signals' dead letters from nobody."""
-    from shared.loops.dead_letters import watched
+    from shared.loops.dead_letter_sources import watched
     from shared.policy import PolicyUnavailable
     from shared.services import services
 

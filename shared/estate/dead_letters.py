@@ -1,6 +1,7 @@
 """The dead letters of queues and subscriptions: looked at without touching them, taken out for good, given back.
 
 Receivers for looking and senders stay open for the life of the process (opening one costs half a second); `close` them.
+Each is a connection of its own: of the receivers so many stay as `KEPT_OPEN` says, the oldest go first.
 A receiver that takes messages out is closed after its work, so that none of its credit is left and no message is locked
 for nobody. Rights: Azure Service Bus Data Receiver to look and to discard, Data Sender too to send again. Not
 Manage: the transfer dead letters of forwarding are not reached.
@@ -28,6 +29,9 @@ LOOKED_AT = 250
 
 MOST_AT_ONCE = 200
 """Most messages that one request takes out."""
+
+KEPT_OPEN = 100
+"""Receivers that stay open while nobody looks: there are thousands of queues, and a namespace has limits."""
 
 _PAGE = 100
 _MOST_HELD = 1000  # messages that lie before the wanted ones and are locked until those are found
@@ -113,7 +117,9 @@ class DeadLetters:
     async def peek(self, entity: Entity, limit: int, after: int = 0) -> tuple[DeadLetter, ...]:
         """Up to `limit` messages with a higher sequence number than `after`, in that order. Locks nothing."""
         async with self._turn(entity, _PATIENCE_S):
-            return await self._peek(entity, limit, after)
+            found = await self._peek(entity, limit, after)
+        await self._let_go()
+        return found
 
     async def look(self, entity: Entity) -> Overview:
         """How many there are, since when, and why."""
@@ -200,6 +206,12 @@ class DeadLetters:
     async def _drop(self, entity: Entity) -> None:
         links = (self._receivers.pop(entity, None), self._senders.pop(entity, None))
         await asyncio.gather(*(link.close() for link in links if link is not None), return_exceptions=True)
+
+    async def _let_go(self) -> None:
+        """Close the receivers that are too many; of those in use, none."""
+        idle = [entity for entity in self._receivers if not self._turns[entity].locked()]
+        surplus = [self._receivers.pop(entity) for entity in idle[: max(0, len(self._receivers) - KEPT_OPEN)]]
+        await asyncio.gather(*(receiver.close() for receiver in surplus), return_exceptions=True)
 
     def _receiver(self, entity: Entity) -> "ServiceBusReceiver":
         if entity not in self._receivers:

@@ -111,8 +111,18 @@ class QueueReader:
         by_subscription = groupby(sorted(queues, key=_subscription), key=_subscription)
         failures: dict[str, str] = {}
         await asyncio.gather(*(self._sweep_one(list(own), active, unmentioned, failures) for _, own in by_subscription))
-        self._failed = frozenset(failures)
+        self._failed = (self._failed - {queue.key for queue in queues}) | failures.keys()
         return {queue.key: self._outcome(queue, failures) for queue in queues}
+
+    async def counts(self, queues: Sequence[QueueId], within: timedelta) -> dict[str, QueueCounts | Missing]:
+        """What was read of each within that time or, as far as a sweep's reads go, is read now; by key.
+
+        What there is no read to spare for has what was read of it last, and is left out if nothing ever was.
+        """
+        due = [queue for queue in queues if self._read_at(queue) < self._now() - within]
+        read = await self.sweep(due, ()) if due else {}
+        known = {queue.key: read.get(queue.key) or self._last[queue.key] for queue in queues}
+        return {key: found for key, found in known.items() if isinstance(found, QueueCounts) or key in self._failed}
 
     def left_out(self, queues: Sequence[QueueId], since: datetime) -> list[QueueId]:
         """Those that nobody has read since, though not because the last sweep could not: it had no read to spare."""

@@ -88,8 +88,8 @@ class _Seen:
 class EstateReader:
     """Keeps what the sources taught (caches, last counts, last views) from one look to the next; one per process.
 
-    `quota` and `autoscale` are public for the gates of an act, which ask them for fresh values. `refresh` is called
-    before each look: it drops what somebody said is out of date.
+    `quota` and `autoscale` are public for the gates of an act, which ask them for fresh values, `queues` for those who
+    count dead letters. `refresh` is called before each look: it drops what somebody said is out of date.
     """
 
     def __init__(self, arm: Arm, metrics: Metrics, now: Callable[[], datetime], refresh: Refresh) -> None:
@@ -99,7 +99,7 @@ class EstateReader:
         self._arm = arm
         self._metrics = metrics
         self._now = now
-        self._queues = QueueReader(arm, now)
+        self.queues = QueueReader(arm, now)
         self._views: dict[str, DeploymentView] = {}
         self._moving: set[str] = set()
         self._unmentioned: set[str] = set()
@@ -113,9 +113,9 @@ class EstateReader:
         ids = list({spec.deployment.key: spec.deployment for spec in specs}.values())
         queues = list({spec.queue.key: spec.queue for spec in specs if spec.queue}.values())
         began = self._now()
-        sweep = self._queues.sweep(queues, self._moving, self._unmentioned)
+        sweep = self.queues.sweep(queues, self._moving, self._unmentioned)
         views, counts = await asyncio.gather(self._read_views(ids), sweep)
-        left_out = {queue.key for queue in self._queues.left_out(queues, began)}
+        left_out = {queue.key for queue in self.queues.left_out(queues, began)}
         most_active = await self._metrics.most_active(
             self._queue_regions([spec for spec in specs if spec.queue and spec.queue.key in left_out], views)
         )
@@ -138,7 +138,7 @@ class EstateReader:
         """What Azure Monitor recorded of a queue's arrivals, or why that is not known; `region` is taken where that of
         the queue's namespace is not known.
         """
-        return await self._metrics.arrivals(queue, self._queues.region_of(queue) or region, since, until)
+        return await self._metrics.arrivals(queue, self.queues.region_of(queue) or region, since, until)
 
     def last_view(self, deployment: DeploymentId) -> DeploymentView | None:
         """The deployment as this process read it last, None if it never did."""
@@ -168,7 +168,7 @@ class EstateReader:
             view = views[spec.deployment.key]
             serving = _ready(view, ready[spec.deployment.key])
             if spec.queue is not None:
-                own_rates = bridged(rates[spec.queue.key], self._queues.empty_spell(spec.queue))
+                own_rates = bridged(rates[spec.queue.key], self.queues.empty_spell(spec.queue))
                 demand, dead_letters = _of_queue(counts[spec.queue.key], own_rates, most_active.get(spec.queue.key))
             else:
                 demand, dead_letters = _of_load(spec, traffic[spec.deployment.key], serving, view), NO_QUEUE
@@ -188,7 +188,7 @@ class EstateReader:
     ) -> dict[QueueId, str]:
         """Of the queues' namespaces; where no answer has named it yet, the deployment's is the best guess."""
         return {
-            spec.queue: self._queues.region_of(spec.queue) or _region(views[spec.deployment.key])
+            spec.queue: self.queues.region_of(spec.queue) or _region(views[spec.deployment.key])
             for spec in specs
             if spec.queue
         }
@@ -197,7 +197,7 @@ class EstateReader:
         if queue is None:
             return {}
         try:
-            return {queue.key: await self._queues.read(queue)}
+            return {queue.key: await self.queues.read(queue)}
         except ArmFailure as failure:
             return {queue.key: Missing(reason=str(failure), source=QUEUE_SOURCE)}
 

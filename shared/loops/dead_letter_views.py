@@ -6,16 +6,17 @@ from typing import Any
 
 from shared.estate.dead_letter_failures import DeadLetterFailure
 from shared.estate.dead_letter_messages import DeadLetter
-from shared.estate.dead_letters import Overview
-from shared.loops.dead_letters import Dealt, How, Watched
+from shared.loops.dead_letter_sources import Looked, Watched
+from shared.loops.dead_letters import Dealt, How
 
 Plain = dict[str, Any]
 
 SHOWN_BYTES = 16 * 1024
 
 
-def overview_view(watched: Watched, found: Overview | DeadLetterFailure, now: datetime) -> Plain:
+def overview_view(looked: Looked, now: datetime) -> Plain:
     """One entity: how many, since when and why; or, where it cannot be read, why not. Missing is not zero."""
+    watched, found = looked.watched, looked.found
     view = {
         "name": watched.name,
         "entity": str(watched.entity),
@@ -24,7 +25,7 @@ def overview_view(watched: Watched, found: Overview | DeadLetterFailure, now: da
         "older_than_s": watched.older_than.total_seconds(),
     }
     if isinstance(found, DeadLetterFailure):
-        return {**view, "count": None, "unreadable": str(found)}
+        return {**view, "count": looked.counted, "unreadable": str(found)}
     oldest = found.oldest_at
     return {
         **view,

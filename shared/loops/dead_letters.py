@@ -1,4 +1,4 @@
-"""What people do about dead letters: which are watched, and how one is submitted again or discarded.
+"""What people do about dead letters: how one is submitted again or discarded.
 
 What is taken out is kept first, whole, in the container of the quarantine: a discard by mistake can be undone by hand,
 and so can a resubmission that the queue dropped because it detects duplicates. Then it is sent, recorded, and taken out
@@ -11,14 +11,12 @@ import hashlib
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from shared.estate.dead_letter_messages import DeadLetter
 from shared.estate.dead_letters import MOST_AT_ONCE, DeadLetters, Entity, Send, Taken
 from shared.loops.evidence import control_entry
-from shared.policy import Policy
-from shared.policy.dead_letters import DEFAULT_OLDER_THAN_S, SIGNALS, WatchedDeadLetters
 from shared.records.blobs import Blobs
 from shared.records.ledger import Ledger
 from shared.records.quarantine import CONTAINER
@@ -26,48 +24,10 @@ from shared.records.quarantine import CONTAINER
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from shared.settings import Settings
-
 FOLDER = "dead-letters"
 _LONGEST = 500  # characters of what others wrote, in the ledger; the blob has all
 
 How = Literal["resubmitted", "discarded"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """An entity whose dead letters are looked after. `owner` and `project` are "" where there is none."""
-
-    entity: Entity
-    owner: str = ""
-    project: str = ""
-    older_than: timedelta = timedelta(seconds=DEFAULT_OLDER_THAN_S)
-
-    @property
-    def name(self) -> str:
-        return self.entity.name
-
-
-def watched(policy: Policy | None, settings: "Settings") -> tuple[Watched, ...]:
-    """The queue of the signals, and what the policy names. Without a policy (None) the first alone."""
-    found = []
-    if settings.signals_queue:
-        entity = Entity(name=SIGNALS, queue=settings.signals_queue, namespace=settings.signals_namespace)
-        found.append(Watched(entity=entity))
-    entries = () if policy is None else policy.dead_letters
-    return (*found, *(_watched(entry, settings.signals_namespace) for entry in entries))
-
-
-def _watched(entry: WatchedDeadLetters, namespace: str) -> Watched:
-    entity = Entity(
-        name=entry.name,
-        queue=entry.queue or "",
-        topic=entry.topic or "",
-        subscription=entry.subscription or "",
-        namespace=entry.namespace or namespace,
-    )
-    older_than = timedelta(seconds=entry.older_than_s)
-    return Watched(entity=entity, owner=entry.owner or "", project=entry.project, older_than=older_than)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

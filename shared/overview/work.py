@@ -1,13 +1,11 @@
 """What waits for somebody: questions, changes without an end, malformed input, dead letters, notices nobody got."""
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain import NoticeState
-from shared.estate.dead_letter_failures import DeadLetterFailure
+from shared.loops.dead_letter_sources import LATELY, NotCountedYet, count, look, may_hold_some, watched
 from shared.loops.dead_letter_views import overview_view
-from shared.loops.dead_letters import watched
 from shared.overview.parts import MOST, Plain, Shown, text
 from shared.safety.approvals.rules import as_of
 from shared.upkeep.stuck_actions import STUCK_AFTER, is_stuck
@@ -80,23 +78,24 @@ async def quarantine(made: "Services", now: datetime) -> Shown:
 
 
 async def dead_letters(made: "Services", now: datetime) -> Shown:
-    """Every entity that is watched: how many, since when; one that cannot be read says so and hides no other."""
-    entities = watched(await made.policies.current(), made.settings)
-
-    async def look(number: int) -> Plain:
-        one = entities[number]
-        try:
-            found = await made.dead_letters.look(one.entity)
-        except DeadLetterFailure as failure:
-            return overview_view(one, failure, now)
-        return overview_view(one, found, now)
-
-    views = await asyncio.gather(*(look(number) for number in range(min(MOST, len(entities)))))
+    """Every entity that the app or the policy names, and of the targets' queues those where some may wait."""
+    ones = watched(await made.policies.current(), made.settings)
+    counts = await count(made.reader.queues, ones, LATELY)
+    listed = [one for one in ones if may_hold_some(one, counts) and not isinstance(counts.get(one.name), NotCountedYet)]
+    found = await look(made.dead_letters, listed[:MOST], counts)
+    views = [overview_view(looked, now) for looked in found]
+    failed = [(looked, view) for looked, view in zip(found, views, strict=True) if "unreadable" in view]
     words = [
-        f"Dead letters of {one['name']} cannot be read: {one['unreadable']}" for one in views if "unreadable" in one
+        f"Dead letters of {view['name']} cannot be read: {view['unreadable']}"
+        for looked, view in failed
+        if not looked.watched.target_queue
     ]
-    words += [f"Dead letters of {one['name']}: {one['count']} (GET /api/dead-letters)" for one in views if one["count"]]
-    return Shown({"watched": len(entities), "entities": list(views)}, tuple(words))
+    blind = [str(view["unreadable"]) for looked, view in failed if looked.watched.target_queue]
+    words += [f"Dead letters of {len(blind)} targets' queues cannot be read, such as {blind[0]}"] if blind else []
+    words += [
+        f"Dead letters of {view['name']}: {view['count']} (GET /api/dead-letters)" for view in views if view["count"]
+    ]
+    return Shown({"watched": len(ones), "entities": views}, tuple(words))
 
 
 async def notices(made: "Services", now: datetime) -> Shown:

@@ -106,7 +106,7 @@ class Sections(Part):
     """Changes that wait for people."""
 
     dead_letters: Annotated[tuple[WatchedDeadLetters, ...], AfterValidator(unique_names), tightens("add")] = ()
-    """Queues and subscriptions whose dead letters people look after with Watchkeeper. That of the signals always is."""
+    """Queues and subscriptions whose dead letters people look after, beside those of the signals and the targets."""
 
 
 class EnvironmentRules(Part):

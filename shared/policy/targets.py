@@ -81,6 +81,9 @@ class Target(Part):
     load: TargetLoad | None = None
     """What shows its load if it is called directly, without a queue, like `{by: requests}`. Either this or `queue`."""
 
+    dead_letters: bool = True
+    """Whether the dead letters of its queue are looked after. An entry in the document's `dead_letters` goes before."""
+
     mode: Mode = "observe"
     """`off` looks away, `observe` decides and records, `enforce` also acts. The loop's mode may be more cautious."""
 

@@ -1,19 +1,19 @@
 """Says when dead letters wait for somebody for too long, or when nobody can see whether they do."""
 
-import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.domain import Notice, entry_id
 from shared.estate.dead_letter_failures import DeadLetterFailure
 from shared.estate.dead_letters import Overview
-from shared.loops.dead_letters import Watched, watched
+from shared.loops.dead_letter_sources import LATELY, Looked, NotCountedYet, Watched, count, look, watched
 from shared.policy import PolicyUnavailable
 from shared.upkeep.base import Chore, Done, Run
 
 # A broker that fails over is back within minutes.
 UNSEEN_FOR = timedelta(hours=1)
-# One that does not answer takes half a minute; hundreds of them must not take longer than a turn.
-_AT_ONCE = 16
+_TARGETS = "@targets"  # no entity's name begins so
+_SHOWN = 5
 
 
 def aged_notice(one: Watched, found: Overview, now: datetime) -> Notice | None:
@@ -53,6 +53,25 @@ def unseen_notice(one: Watched, why: str, since: datetime, now: datetime) -> Not
     )
 
 
+def blind_notice(blind: Sequence[Looked], since: datetime, now: datetime) -> Notice | None:
+    """The same for the queues of targets, all in one: once a day after `UNSEEN_FOR`."""
+    if now - since < UNSEEN_FOR:
+        return None
+    waiting = sum(looked.counted or 0 for looked in blind)
+    return Notice(
+        id=entry_id(now, "dead-letters-unseen-of-targets"),
+        kind="dead_letters_aged",
+        severity="warning",
+        at=now,
+        subject=f"The dead letters of {len(blind)} targets' queues cannot be read",
+        text=f"Since {since:%Y-%m-%d %H:%M} UTC not all of them can be: {waiting} messages are known to wait there.",
+        facts={
+            **{looked.watched.name: str(looked.found) for looked in blind[:_SHOWN]},
+            "to do": "mend what is said, or write `dead_letters: false` at the targets",
+        },
+    )
+
+
 def _notice(one: Watched, now: datetime, *, subject: str, text: str, facts: dict[str, str]) -> Notice:
     what = "aged" if "oldest" in facts else "unseen"
     return Notice(
@@ -69,31 +88,33 @@ def _notice(one: Watched, now: datetime, *, subject: str, text: str, facts: dict
 
 
 async def _run(run: Run) -> Done:
-    slots = asyncio.Semaphore(_AT_ONCE)
+    ones = await _watched(run)
+    counts = await count(run.made.reader.queues, ones, LATELY)
+    found = await look(run.made.dead_letters, ones, counts)
+    notices, marks, said = [], {}, []
+    for looked in found:
+        one = looked.watched
+        if isinstance(looked.found, Overview):
+            notices.append(aged_notice(one, looked.found, run.now))
+        elif one.target_queue is None:
+            since = marks[one.name] = run.marks.get(one.name, run.now.isoformat())
+            notices.append(unseen_notice(one, str(looked.found), datetime.fromisoformat(since), run.now))
+            said.append(f"{one.name} cannot be read")
+    if blind := [looked for looked in found if _is_blind(looked)]:
+        since = marks[_TARGETS] = run.marks.get(_TARGETS, run.now.isoformat())
+        notices.append(blind_notice(blind, datetime.fromisoformat(since), run.now))
+        said.append(f"{len(blind)} targets' queues cannot be read")
+    for notice in notices:
+        if notice is not None:
+            await run.made.door.tell(notice)
+            said.append(notice.subject)
+    return Done("; ".join(said), marks)
 
-    async def look(one: Watched) -> tuple[str, dict[str, str]]:
-        async with slots:
-            return await _look(run, one)
 
-    found = await asyncio.gather(*(look(one) for one in await _watched(run)))
-    marks = {name: since for _, more in found for name, since in more.items()}
-    return Done("; ".join(said for said, _ in found if said), marks)
-
-
-async def _look(run: Run, one: Watched) -> tuple[str, dict[str, str]]:
-    """What there is to say of one entity, and since when it cannot be read, if it cannot."""
-    said, marks = [], {}
-    try:
-        notice = aged_notice(one, await run.made.dead_letters.look(one.entity), run.now)
-    except DeadLetterFailure as failure:  # of this one: the others are looked at
-        since = run.marks.get(one.name, run.now.isoformat())
-        marks[one.name] = since
-        notice = unseen_notice(one, str(failure), datetime.fromisoformat(since), run.now)
-        said.append(f"{one.name} cannot be read")
-    if notice is not None:
-        await run.made.door.tell(notice)
-        said.append(notice.subject)
-    return "; ".join(said), marks
+def _is_blind(looked: Looked) -> bool:
+    """A target's queue that cannot be read: told of with all others, because one missing role hides thousands."""
+    unseen = isinstance(looked.found, DeadLetterFailure) and not isinstance(looked.found, NotCountedYet)
+    return unseen and looked.watched.target_queue is not None
 
 
 async def _watched(run: Run) -> tuple[Watched, ...]:

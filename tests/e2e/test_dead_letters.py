@@ -40,7 +40,7 @@ async def test_what_storage_refused_is_processed_once_after_it_is_submitted_agai
     assert refused
     assert await on.entries("signal") == []
 
-    (signals,) = (await on.call("GET", "dead-letters"))["entities"]
+    (signals, _work) = (await on.call("GET", "dead-letters"))["entities"]
     assert (signals["name"], signals["count"]) == ("signals", 1)
     assert signals["reasons"] == {"MaxDeliveryCountExceeded": 1}
     (message,) = (await on.call("GET", "dead-letters/signals"))["messages"]

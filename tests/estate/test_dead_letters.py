@@ -98,6 +98,15 @@ async def test_they_are_looked_at_in_pages_without_a_trace(
     assert broker.queue("many/$DeadLetterQueue").counts().locked == 0
 
 
+async def test_the_oldest_of_too_many_connections_are_closed(
+    broker: Broker, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_OPEN", 2)
+    for _ in range(2):
+        await asyncio.gather(*(letters.peek(queue_of(broker, name), 1) for name in ("many", "order", "killed")))
+        assert len(letters._receivers) <= 2
+
+
 async def test_those_that_are_wanted_go_and_the_others_stay(broker: Broker, letters: DeadLetters) -> None:
     entity = queue_of(broker, "order")
     bury(broker, "order", b"a", b"b", b"c", b"d")

@@ -1,5 +1,6 @@
 """Queue depth: countDetails and nothing else, within a budget."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -183,3 +184,24 @@ async def test_an_unread_queue_keeps_its_last_counts_with_their_age() -> None:
     outcome = outcomes[ids[0].key]
     assert not isinstance(outcome, Missing)
     assert outcome.read_at == first
+
+
+async def test_counts_that_are_recent_enough_cost_no_read_and_what_is_left_out_is_not_called_unreadable() -> None:
+    names = ["a", "b", "c"]
+    async with running_azure(wide_estate(names)) as azure:
+        azure.cloud.attach_queues(FixedQueues("intake", names))
+        ids = [QueueId.parse(f"{NAMESPACE}/queues/{name}") for name in names]
+        depths = reader(azure, reads_per_sweep=1)
+        within = timedelta(minutes=1)
+        await depths.sweep([ids[0]], ())
+        before = len(reads(azure)) + lists(azure)
+        assert list(await depths.counts([ids[0]], within)) == [ids[0].key]
+        assert len(reads(azure)) + lists(azure) == before
+        assert list(await depths.counts(ids, within)) == [ids[0].key], "the one read went to the namespace's list"
+        assert list(await depths.counts(ids, within)) == [ids[0].key, ids[1].key]
+        azure.cloud.faults.add(Fault(path="/queues/c$", status=403, times=9))
+        known = await depths.counts(ids, within)
+        assert list(known) == [one.key for one in ids]
+        assert isinstance(known[ids[2].key], Missing)
+        await azure.minutes(2)
+        assert isinstance((await depths.counts(ids[2:], within))[ids[2].key], Missing)

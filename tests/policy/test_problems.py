@@ -80,7 +80,7 @@ TARGET_CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"colour": 5},
         "targets[0].colour",
-        "Remove it; known here: name, deployment, queue, load, mode, owner, environment, project, scaling.",
+        "known here: name, deployment, queue, load, dead_letters, mode, owner, environment, project, scaling.",
     ),
     ({"queue": None}, "targets[0].queue", "is missing. Write the full resource id of the Service Bus queue"),
     ({"load": {"by": "requests"}}, "targets[0].load", "stands beside `queue`, but a target has either a queue or"),

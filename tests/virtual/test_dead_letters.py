@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -23,9 +24,9 @@ dead_letters:
 """
 
 
-def bury(arena: Arena, *bodies: bytes) -> None:
-    """Send these to the queue of the signals, and give up all that is there."""
-    queue = arena.world.broker.queue("signals")
+def bury(arena: Arena, *bodies: bytes, name: str = "signals") -> None:
+    """Send these to the queue of that name, and give up all that is there."""
+    queue = arena.world.broker.queue(name)
     for body in bodies:
         queue.send(body, message_id=f"id-{body.decode()}")
     for delivery in queue.receive(100):
@@ -37,15 +38,34 @@ def later(arena: Arena, **time: float) -> None:
     services.install(replace(arena.made, now=lambda: arena.clock.now() + timedelta(**time)))
 
 
-def dead(arena: Arena) -> list[bytes]:
-    return [message.data() for message in arena.world.broker.queue("signals/$DeadLetterQueue").peek(1, 100)]
+def dead(arena: Arena, name: str = "signals") -> list[bytes]:
+    return [message.data() for message in arena.world.broker.queue(f"{name}/$DeadLetterQueue").peek(1, 100)]
+
+
+async def told(arena: Arena, **after: float) -> dict[str, Notice]:
+    """All notices so far by their subjects, once the chore has run at that time."""
+    later(arena, **after)
+    await arena.upkeep("dead_letters")
+    services.install(arena.made)
+    page = await arena.made.stores.outbox.query(
+        since=arena.opened_at, until=arena.opened_at + timedelta(days=3), limit=100
+    )
+    found = [posted.notice for posted in page.notices if posted.notice.kind == "dead_letters_aged"]
+    return {notice.subject: notice for notice in found}
+
+
+async def listed(arena: Arena, query: str = "") -> dict[str, dict[str, Any]]:
+    """What the list shows, by name."""
+    found = (await arena.call("GET", f"dead-letters{query}", status=200))["entities"]
+    return {one["name"]: one for one in found}
 
 
 async def test_they_are_seen_submitted_again_and_discarded(open_arena: OpenArena) -> None:
     async with open_arena(shape=QUICK, policy=policy_text("observe", extra=WATCHED)) as arena:
         bury(arena, b"1", b"2", b"3")
         later(arena, hours=2)
-        signals, early, gone = (await arena.call("GET", "dead-letters", status=200))["entities"]
+        early, gone, signals, work = (await arena.call("GET", "dead-letters", status=200))["entities"]
+        assert (work["name"], work["count"]) == ("work", 0)
         assert (signals["name"], signals["count"], signals["count_is_complete"]) == ("signals", 3, True)
         assert signals["reasons"] == {"MaxDeliveryCountExceeded": 3}
         assert (signals["oldest_age_s"], signals["aged"], early["aged"]) == (7200, False, True)
@@ -138,7 +158,7 @@ async def test_whatever_time_a_dead_letter_shows_its_owner_is_told_in_time(open_
         await arena.pass_time(60)
         bury(arena)
         later(arena, hours=2)
-        (_, early, _) = (await arena.call("GET", "dead-letters", status=200))["entities"]
+        early = (await arena.call("GET", "dead-letters", status=200))["entities"][0]
         assert early["oldest_age_s"] == 7200 + (60 if shown == "when_it_was_sent" else 0)
         assert early["aged"]
         services.install(arena.made)
@@ -146,23 +166,97 @@ async def test_whatever_time_a_dead_letter_shows_its_owner_is_told_in_time(open_
 
 async def test_the_owner_is_told_once_a_day_while_they_wait(open_arena: OpenArena) -> None:
     async with open_arena(shape=QUICK, policy=policy_text("observe", extra=WATCHED)) as arena:
-
-        async def told(**after: float) -> dict[str, Notice]:
-            """All notices so far by their subjects, once the chore has run at that time."""
-            later(arena, **after)
-            await arena.upkeep("dead_letters")
-            page = await arena.made.stores.outbox.query(
-                since=arena.opened_at, until=arena.opened_at + timedelta(days=3), limit=100
-            )
-            found = [posted.notice for posted in page.notices if posted.notice.kind == "dead_letters_aged"]
-            return {notice.subject: notice for notice in found}
-
-        assert await told() == {}
+        assert await told(arena) == {}
         bury(arena, b"1", b"2")
-        assert await told(hours=1.9) == {"The dead letters of gone cannot be read": ANY}
-        aged = (await told(hours=2))["Dead letters of early have waited for 2 hours"]
+        assert await told(arena, hours=1.9) == {"The dead letters of gone cannot be read": ANY}
+        aged = (await told(arena, hours=2))["Dead letters of early have waited for 2 hours"]
         assert (aged.owners, aged.facts["messages"]) == (("bus@example.com",), "2")
         assert aged.facts["reasons"] == "MaxDeliveryCountExceeded (2)"
-        assert len(await told(hours=2.01)) == 2, "the same day it is told once"
-        assert len(await told(hours=26)) == 4, "the next day again, and now those of the signals too"
-        services.install(arena.made)
+        assert len(await told(arena, hours=2.01)) == 2, "the same day it is told once"
+        assert len(await told(arena, hours=26)) == 4, "the next day again, and now those of the signals too"
+
+
+async def test_those_of_a_targets_queue_are_looked_after_without_an_entry(open_arena: OpenArena) -> None:
+    async with open_arena(shape=QUICK, policy=policy_text("observe")) as arena:
+        bury(arena, b"1", b"2", name="work")
+        await arena.pass_time(60)
+        work = (await listed(arena))["work"]
+        assert (work["count"], work["reasons"], work["aged"]) == (2, {"MaxDeliveryCountExceeded": 2}, False)
+        assert "Dead letters of work: 2 (GET /api/dead-letters)" in (await arena.call("GET", "state"))["attention"]
+        first, second = (await arena.call("GET", "dead-letters/work", status=200))["messages"]
+        assert (first["body"], second["body"]) == ("1", "2")
+        aged = (await told(arena, hours=25))["Dead letters of work have waited for 25 hours"]
+        assert aged.facts["to do"] == "GET /api/dead-letters/work, then POST .../resubmit or .../discard"
+        words = {"by": "ada", "reason": "mended", "sequence_numbers": "all"}
+        done = await arena.call("POST", "dead-letters/work/discard", words, status=200)
+        assert (len(done["discarded"]), dead(arena, "work")) == (2, [])
+
+        arena.set_policy(
+            policy_text("observe").replace(
+                "    scaling:\n      min", "    dead_letters: false\n    scaling:\n      min"
+            )
+        )
+        await arena.pass_time(30)
+        assert list(await listed(arena)) == ["signals"]
+        await arena.call("GET", "dead-letters/work", status=404)
+
+
+async def test_messages_of_a_targets_queue_are_looked_at_only_where_some_wait(open_arena: OpenArena) -> None:
+    async with open_arena(shape=QUICK, policy=policy_text("observe")) as arena:
+        arena.world.broker.deny("work", "Listen")
+        await arena.pass_time(60)
+        work = (await listed(arena))["work"]
+        assert (work["count"], "unreadable" in work) == (0, False)
+        assert await told(arena) == await told(arena, hours=2) == {}
+
+        bury(arena, b"1", name="work")
+        await arena.pass_time(60)
+        found = await listed(arena)
+        assert (found["signals"]["count"], found["work"]["count"]) == (0, 1), "Resource Manager has counted it"
+        assert "assign the role 'Azure Service Bus Data Receiver'" in found["work"]["unreadable"]
+        words = "\n".join((await arena.call("GET", "state"))["attention"])
+        assert "Dead letters of 1 targets' queues cannot be read, such as work of 127.0.0.1" in words
+        assert "Dead letters of work: 1" in words
+        assert await told(arena) == {}
+        (notice,) = (await told(arena, hours=1.1)).values()
+        assert notice.subject == "The dead letters of 1 targets' queues cannot be read"
+        assert "1 messages are known to wait" in notice.text
+        assert "Data Receiver" in notice.facts["work"]
+        assert len(await told(arena, hours=1.2)) == 1, "the same day it is told once"
+
+
+async def test_nothing_of_a_targets_queue_is_read_that_resource_manager_does_not_show(open_arena: OpenArena) -> None:
+    async with open_arena(shape=QUICK, policy=policy_text("observe")) as arena:
+        bury(arena, b"1", name="work")
+        arena.fault("GET", "/queues", status=403)
+        work = (await listed(arena))["work"]
+        assert work["count"] is None
+        assert "work of demo-bus cannot be counted, and is not looked at before" in work["unreadable"]
+        words = {"by": "ada", "reason": "a test", "sequence_numbers": "all"}
+        for method, path, body in (
+            ("GET", "dead-letters/work", None),
+            ("POST", "dead-letters/work/discard", words),
+            ("POST", "dead-letters/work/resubmit", words),
+        ):
+            assert "cannot be counted" in (await arena.call(method, path, body, status=503))["detail"]
+        assert dead(arena, "work") == [b"1"]
+        assert (await listed(arena))["signals"]["count"] == 0
+
+
+async def test_the_list_has_pages_and_leaves_out_what_has_none(open_arena: OpenArena) -> None:
+    async with open_arena(shape=QUICK, policy=policy_text("observe", extra=WATCHED)) as arena:
+        names: list[str] = []
+        cursor = ""
+        while len(names) < 9:
+            page = await arena.call("GET", f"dead-letters?limit=1{cursor}", status=200)
+            names += [one["name"] for one in page["entities"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert names == ["early", "gone", "signals", "work"]
+        assert list(await listed(arena, "?count=some")) == ["gone"], "nobody knows of it that it has none"
+        bury(arena, b"1", name="work")
+        await arena.pass_time(60)
+        assert list(await listed(arena, "?count=some")) == ["gone", "work"]
+        for wrong in ("limit=0", "count=all"):
+            await arena.call("GET", f"dead-letters?{wrong}", status=400)
