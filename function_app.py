@@ -18,6 +18,7 @@ FAMILIES = (
     "admin_secrets",
     "admin_signals",
     "admin_state",
+    "admin_undo",
     "admin_whatif",
     "intake",
     "people",

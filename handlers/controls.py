@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from handlers.answers import Problem
@@ -51,8 +52,15 @@ async def record_control(made: "Services", what: str, body: Mapping[str, Any]) -
         raise _not_recorded(what, body, error) from error
 
 
-async def note_control(made: "Services", what: str, body: Mapping[str, Any], severity: "Severity" = "info") -> None:
-    """Record what `body["by"]` switched in `body["scope"]` and why, and tell those whom it concerns.
+async def note_control(
+    made: "Services",
+    what: str,
+    body: Mapping[str, Any],
+    severity: "Severity" = "info",
+    at: datetime | None = None,
+) -> None:
+    """Record what `body["by"]` switched in `body["scope"]` and why, and tell those whom it concerns. `at`: when, if
+    that was not now; the same at the same time is recorded once.
 
     Raises:
         Problem: it is in effect and could not be recorded; a repetition of the request records it.
@@ -61,7 +69,7 @@ async def note_control(made: "Services", what: str, body: Mapping[str, Any], sev
     from shared.people.occasions import control_notice
     from shared.policy import PolicyUnavailable
 
-    entry = control_entry(what, body["by"], body["reason"], made.now())
+    entry = control_entry(what, body["by"], body["reason"], at or made.now())
     try:
         policy = await made.policies.current()
     except PolicyUnavailable:

@@ -23,7 +23,7 @@ class Intent:
     `rule` is a stable code, `reason` a sentence for the person on call, `numbers` what the reason rests on.
     `expires_at` None: until it is withdrawn or replaced; a lease without an end is not granted.
     `holder` names the undertaking (a rollout, a retraining) that wants it: such an intent speaks only while that
-    undertaking holds the lease.
+    undertaking holds the lease. `undoes` is the decision whose change a person wants put back, "" for all else.
     """
 
     target: str
@@ -39,6 +39,7 @@ class Intent:
     holder: str = ""
     split: Mapping[str, int] = field(default_factory=dict)
     needs: Mapping[str, int] = field(default_factory=dict)
+    undoes: str = ""
 
     def is_live(self, now: datetime) -> bool:
         return self.expires_at is None or now < self.expires_at

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.loops.explaining import Belongings
+from shared.loops.outcomes import was_made
 from shared.loops.reckoning import reckoned_entry
 from shared.loops.views import Plain, entry_view
 from shared.records.chain import StoredEntry
@@ -36,10 +37,18 @@ def explanation(entry: StoredEntry, belonging: Belongings) -> Plain:
         "alarms": decision.get("alarms", []),
         "approval": None if question is None else request_view(question),
         "outcomes": [entry_view(outcome) for outcome in belonging.of("outcome")],
+        "undo": _undo(entry, belonging),
         "related": [_related(relation, other) for relation, other in belonging.entries],
         "notice": None if belonging.posted is None else _notice(belonging),
         "body": dict(entry.body),
     }
+
+
+def _undo(entry: StoredEntry, belonging: Belongings) -> Plain | None:
+    """How the change is put back that this decision or outcome made; None if it made none."""
+    ends = (entry,) if entry.kind == "outcome" else belonging.of("outcome") if entry.kind == "decision" else ()
+    made: Any = next((end.body["outcome"] for end in ends if was_made(end)), None)
+    return None if made is None else {"method": "POST", "path": f"/api/undo/{made['action_key']}"}
 
 
 def _related(relation: str, other: StoredEntry) -> Plain:

@@ -2,11 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.records.chain import StoredEntry
 from shared.records.ledger import Ledger
 
 WINDOW = timedelta(days=7)
+
+
+def was_made(outcome: StoredEntry) -> bool:
+    """Whether this end is of a change of capacity that Watchkeeper made: sent, and read back."""
+    told: Any = outcome.body["outcome"]
+    return bool(told["kind"] == "succeeded" and told["dimension"] == "capacity" and told["sends"] > 0)
 
 
 async def outcomes_of(ledger: Ledger, decision: StoredEntry, now: datetime) -> Sequence[StoredEntry]:

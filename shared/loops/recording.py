@@ -66,7 +66,13 @@ class Recorder:
         scene = self._scene
         waiting = scene.desired(look) if scene.is_pending(look) else None
         needs = scene.needs(look, decision)
-        return await scene.waiting.keeps(decision, waiting, needs, hesitates=look.hesitates(decision))
+        return await scene.waiting.keeps(decision, waiting, needs, hesitates=self._hesitates(look, decision))
+
+    def _hesitates(self, look: Look, decision: Decision) -> bool:
+        """A loop that hesitates leaves its own order standing, never one of a person who wants it no more."""
+        scene, desired = self._scene, self._scene.desired(look)
+        ordered_by_person = desired is not None and desired.winner == "person" and scene.is_pending(look)
+        return look.hesitates(decision) and not ordered_by_person
 
     async def _is_refused_still(self, look: Look, decision: Decision) -> bool:
         plan = self._scene.plan(look, decision.act, decision)
@@ -140,7 +146,7 @@ class Recorder:
         A loop that only hesitates (a cool-down, missing data) does not take back growth; a need that is gone does.
         """
         look.record = with_hold(look)
-        hesitates = look.hesitates(decision)
+        hesitates = self._hesitates(look, decision)
         if not hesitates:
             look.record = replace(look.record, recorded_plan="")
         desired = self._scene.desired(look)

@@ -13,7 +13,7 @@ from shared.loops.gatekeeper import Gatekeeper, Plan
 from shared.loops.looks import Look, Scene, is_pending
 from shared.loops.recording import Recorder
 from shared.loops.remembering import adopt_pending, with_shadow
-from shared.loops.standing import manual_change, people_and_platform
+from shared.loops.standing import is_over, manual_change, people_and_platform, speaking
 from shared.loops.stores import Stores
 from shared.loops.telling import Telling
 from shared.loops.waiting import Waiting
@@ -89,7 +89,7 @@ class EndpointRound:
             subject = self._consult(look)
             if subject is not None:
                 subjects[look.key] = subject
-        self.intents = [*standing, *(intent for look in self._looks for intent in look.intents)]
+        self.intents = [*speaking(standing), *(intent for look in self._looks for intent in look.intents)]
         return arbitrate(subjects, self.intents, now, endpoint_key)
 
     def plan(self, look: Look, act: Act, decision: Decision | None) -> Plan:
@@ -122,10 +122,19 @@ class EndpointRound:
         if look.noticed is not None:  # once: the hold that it puts up stays in the endpoint's partition
             await telling.of_manual_change(look.before, look.noticed)
             await self._stores.state.put_intent(self._scene.endpoint_key, look.noticed)
+        await self._end_put_back(look)
         ruling = decision or look.intents[0]
         look.record = await telling.of_rule(look.record, ruling.rule, ruling.reason)
         if decision is not None:
             look.record = await telling.of_alarms(look.record, decision)
+
+    async def _end_put_back(self, look: Look) -> None:
+        """Take a put-back out that somebody's later change ended, or it would be back when that one's hold is over."""
+        scene = self._scene
+        standing = [row.value for row in scene.state.intents] + ([look.noticed] if look.noticed else [])
+        for row in scene.state.intents:
+            if row.value.undoes and row.value.target == look.key and is_over(row.value, standing):
+                await self._stores.state.remove_intent(scene.endpoint_key, row)
 
     def _waits(self, look: Look, desired: Decision | None) -> bool:
         """Whether there is something to carry out: what waits may be sent only in enforce; what was sent is followed to

@@ -1,5 +1,6 @@
 """What stands at an endpoint, whatever the loops want: a person's pause, the platform's floors, changes by others."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -44,6 +45,23 @@ async def manual_change(scene: Scene, look: Look) -> list[Intent]:
     hold = _intent(scene, look, "hold", "manual_change", "manual_change", reason, expires_at=until)
     look.noticed = replace(hold, numbers=change)
     return [look.noticed]
+
+
+def speaking(standing: Iterable[Intent]) -> list[Intent]:
+    """Without the put-backs that are over, and those that wait because the last change did not work: above the
+    platform's hold, they would be tried again at every look.
+    """
+    every = list(standing)
+    wait = {intent.target for intent in every if intent.rule == "backing_off"}
+    return [i for i in every if not i.undoes or not (i.target in wait or is_over(i, every))]
+
+
+def is_over(put_back: Intent, standing: Iterable[Intent]) -> bool:
+    """Whether a person changed the capacity after another asked to put something back: the later word counts."""
+    return any(
+        intent.source == "manual_change" and intent.target == put_back.target and intent.at > put_back.at
+        for intent in standing
+    )
 
 
 async def _seen_and_known(scene: Scene, look: Look) -> tuple[int | None, int | None]:

@@ -157,7 +157,7 @@ def _with_defaults(plain: Plain) -> Plain:
 DECISION = Codec(Decision, 2, {1: _with_defaults})  # 2: traffic, leases
 ACTION = Codec(Action)
 OUTCOME = Codec(Outcome)
-INTENT = Codec(Intent, 2, {1: _with_defaults})  # 2: traffic, leases
+INTENT = Codec(Intent, 3, {1: _with_defaults, 2: _with_defaults})  # 2: traffic, leases; 3: what it undoes
 # 2: what the decisions would have come to; 3: how often people were told
 TARGET_RECORD = Codec(TargetRecord, 3, {1: _with_defaults, 2: _with_defaults})
 SCALING_SNAPSHOT = Codec(ScalingSnapshot, 2, {1: _with_defaults})  # 2: the freeze ahead, no queue

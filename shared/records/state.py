@@ -147,9 +147,15 @@ class StateStore:
 
     async def put_intent(self, endpoint_key: str, intent: Intent) -> str:
         """Store the intent in the place of the same source's (and holder's) one of that kind, if any; its ETag."""
-        holder = (intent.holder,) if intent.holder else ()
-        row = join_key("intent", intent.target, intent.dimension, intent.source, intent.kind, *holder)
-        return await self._table.put(_entity(endpoint_key, row, INTENT.encode(intent)))
+        return await self._table.put(_entity(endpoint_key, _intent_row(intent), INTENT.encode(intent)))
+
+    async def remove_intent(self, endpoint_key: str, row: Row[Intent]) -> None:
+        """Withdraw the intent that was read; one that is gone is no error.
+
+        Raises:
+            Conflict: its source has put another in its place since.
+        """
+        await self._table.delete(_partition(endpoint_key), _intent_row(row.value), row.etag)
 
     @property
     def _table(self) -> "Table":
@@ -177,6 +183,11 @@ def _partition(endpoint_key: str) -> str:
     if not endpoint_key.startswith("/") or endpoint_key != endpoint_key.lower():
         raise ValueError(f"{endpoint_key!r} is not an endpoint's key: give its lower-cased resource id")
     return join_key(endpoint_key)
+
+
+def _intent_row(intent: Intent) -> str:
+    holder = (intent.holder,) if intent.holder else ()
+    return join_key("intent", intent.target, intent.dimension, intent.source, intent.kind, *holder)
 
 
 def _entity(endpoint_key: str, row: str, text: str) -> Entity:

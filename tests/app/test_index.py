@@ -101,6 +101,8 @@ EXPECTED: Mapping[str, list[dict[str, Any]]] = {
     "admin_pause": [http("pause", "POST"), ANSWER],
     "admin_resume": [http("resume", "POST"), ANSWER],
     "admin_kill_switch": [http("kill-switch", "PUT", "DELETE"), ANSWER],
+    "admin_undo": [http("undo/{id}", "POST"), ANSWER, DURABLE_CLIENT],
+    "admin_undo_withdraw": [http("undo/{id}", "DELETE"), ANSWER, DURABLE_CLIENT],
     # admin_exemptions, admin_breakers: what people except, and what stopped by itself
     "admin_exemptions": [http("exemptions", "GET"), ANSWER],
     "admin_exempt": [http("exemptions", "PUT", "DELETE"), ANSWER],

@@ -42,7 +42,7 @@ STORED = (
     Delivery,
     ChannelState,
 )
-VERSIONS = {Decision: 2, Intent: 2, ScalingSnapshot: 2, TargetRecord: 3}
+VERSIONS = {Decision: 2, Intent: 3, ScalingSnapshot: 2, TargetRecord: 3}
 """1 where none is named."""
 
 

@@ -84,11 +84,19 @@ def told_notices(request: ApprovalRequest, links: Mapping[str, str]) -> list[Not
             endpoint_key=request.endpoint_key,
             entry=request.decision.id,
             recipient=recipient,
-            facts={"plan": request.plan, "approval": request.id} | by | why,
+            facts={"plan": request.plan, "approval": request.id} | _undo(request) | by | why,
             links=dict(links),
         )
         for recipient in request.requirement.recipients
     ]
+
+
+def _undo(request: ApprovalRequest) -> dict[str, str]:
+    """How what was approved is put back. A path and no link: opening a link must not act."""
+    decision = request.decision
+    if request.state != "approved" or decision.dimension != "capacity":
+        return {}
+    return {"how to undo": f"once it is done: POST /api/undo/{decision.id} with by and reason"}
 
 
 def _since(request: ApprovalRequest) -> datetime | None:
