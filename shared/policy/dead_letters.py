@@ -84,10 +84,3 @@ class WatchedDeadLetters(Part):
                 "Write `queue`, or both `topic` and `subscription`.",
             )
         return self
-
-
-def unique_names(entries: tuple[WatchedDeadLetters, ...]) -> tuple[WatchedDeadLetters, ...]:
-    names = [entry.name for entry in entries]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise refuse(f"names '{twice[0]}' twice", "Give each entry a name of its own.")
-    return entries

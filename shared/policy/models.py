@@ -16,10 +16,10 @@ from pydantic import AfterValidator, BeforeValidator, PrivateAttr, model_validat
 from shared.domain import INSTANCES_PER_DEPLOYMENT, Mode, WorkspaceId, most_cautious
 from shared.policy.approvals import ApprovalRule
 from shared.policy.belts import BlastRadius, Breaker, Days, Region
-from shared.policy.dead_letters import WatchedDeadLetters, unique_names
+from shared.policy.dead_letters import WatchedDeadLetters
 from shared.policy.freezes import Freeze
 from shared.policy.notices import Notices
-from shared.policy.parts import Instances, Mail, Name, Part, Percent, UsdPerHour, refuse
+from shared.policy.parts import Instances, Mail, Name, Part, Percent, UsdPerHour, refuse, unique_names
 from shared.policy.platform import ProjectGrant, Tags, WorkspaceRule
 from shared.policy.retention import Retention
 from shared.policy.scaling import Scaling, inherit, within_budget
@@ -102,7 +102,7 @@ class Sections(Part):
     freezes: Annotated[tuple[Freeze, ...], tightens("add")] = ()
     """When nothing is changed."""
 
-    approvals: Annotated[tuple[ApprovalRule, ...], tightens("add")] = ()
+    approvals: Annotated[tuple[ApprovalRule, ...], AfterValidator(unique_names), tightens("add")] = ()
     """Changes that wait for people."""
 
     dead_letters: Annotated[tuple[WatchedDeadLetters, ...], AfterValidator(unique_names), tightens("add")] = ()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.domain import NoticeKind, Severity
-from shared.policy.parts import Count, Mail, Name, Part, PositiveSeconds, refuse, unit
+from shared.policy.parts import Count, Mail, Name, Part, PositiveSeconds, refuse, unique_names, unit
 from shared.policy.tighten import tightens
 
 type ChannelKind = Literal["event_grid", "teams", "slack", "webhook", "mail"]
@@ -77,17 +77,10 @@ class Digest(Part):
     """
 
 
-def _unique_names(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    names = [channel.name for channel in channels]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise refuse(f"names '{twice[0]}' twice", "Give each channel a name of its own.")
-    return channels
-
-
 class Notices(Part):
     """Who is told what. Without a channel nobody is: notices are then in the ledger and in `GET /api/notices` only."""
 
-    channels: Annotated[tuple[Channel, ...], AfterValidator(_unique_names), tightens("add")] = ()
+    channels: Annotated[tuple[Channel, ...], AfterValidator(unique_names), tightens("add")] = ()
     """The ways to people."""
 
     digest: Digest = Digest()

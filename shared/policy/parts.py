@@ -5,7 +5,7 @@ docstring that is the reference text.
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,18 @@ MONTH_S = 30 * 24 * 3600
 
 def refuse(reason: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError(REFUSED_VALUE, "{reason}. {remedy}", {"reason": reason, "remedy": remedy})
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def unique_names[T: Named](entries: tuple[T, ...]) -> tuple[T, ...]:
+    names = [entry.name for entry in entries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise refuse(f"names '{twice[0]}' twice", "Give each entry a name of its own.")
+    return entries
 
 
 def valid_deployment(text: str) -> str:

@@ -138,3 +138,12 @@ def test_a_project_s_rule_never_reaches_another_project() -> None:
     assert rule_of_red.scopes == ("project:red",)
     told = findings(platform(), project("red", approvals=[own | {"scopes": ["project:green"]}]))
     assert "approvals[0].scopes" in told["red.yaml"]
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    """People see a rule by its name in the question, and in the plan of a change."""
+    rules = [{"name": "big", "who": ["ada@example.com"]}, {"name": "big", "who": ["bea@example.com"]}]
+    with pytest.raises(PolicyInvalid) as refused:
+        load_policy(as_yaml(document(target(), approvals=rules)), "policy.yaml")
+    (problem,) = refused.value.problems
+    assert (problem.path, problem.reason) == ("approvals", "names 'big' twice")
