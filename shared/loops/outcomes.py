@@ -12,8 +12,9 @@ WINDOW = timedelta(days=7)
 
 def was_made(outcome: StoredEntry) -> bool:
     """Whether this end is of a change of capacity that Watchkeeper made: sent, and read back."""
-    told: Any = outcome.body["outcome"]
-    return bool(told["kind"] == "succeeded" and told["dimension"] == "capacity" and told["sends"] > 0)
+    told: Any = outcome.body.get("outcome", {})
+    made = (told.get("kind"), told.get("dimension")) == ("succeeded", "capacity")
+    return made and bool(told.get("sends"))
 
 
 async def outcomes_of(ledger: Ledger, decision: StoredEntry, now: datetime) -> Sequence[StoredEntry]:
