@@ -129,8 +129,8 @@ class Course:
         await progress.end(turn, "", self.death.now(), marks={"purged_until": until.isoformat()})
 
     async def time_for_a_turn(self) -> None:
-        """For longer than a chore may take; sweep and upkeep show signs of life in between."""
-        for _ in range(2):
-            self.death.later += TURN / 2
+        """For longer than a chore may take; sweep and upkeep show signs of life in between, though one of them dies."""
+        for _ in range(4):
+            self.death.later += TURN / 4
             await self.arena.pass_time(PAUSE_S)
             await self.upkeep()
