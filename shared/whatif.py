@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.policy.command import target_of
+from shared.simulation.options import between
 from shared.simulation.traces import TraceInvalid
 from shared.simulation.variants import VariantInvalid, variants_of
 from shared.simulation.whatif import Comparison, Setting, TooLarge, compare, trace_of
@@ -108,20 +109,6 @@ def _changes(text: str) -> dict[str, Any]:
     return found
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is no time from 1 second to a day")
-    return value
-
-
-def _usd(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1e5:
-        raise argparse.ArgumentTypeError(f"{text} is no price from 0 to 100,000 USD an hour")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shared.whatif", description=__doc__)
     parser.add_argument("--policy", type=Path, required=True, metavar="FILE", help="the platform's document")
@@ -132,8 +119,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--column", help="the column of a rate series' values, or of the requests' times")
     parser.add_argument("--series", help="which series of a file with several")
     parser.add_argument("--service", metavar="COLUMN|SECONDS", help="what one item takes of one instance")
-    parser.add_argument("--cold-start", type=_seconds, metavar="SECONDS", help="without it, the policy's")
-    parser.add_argument("--price", type=_usd, metavar="USD", help="per instance and hour; without it, the policy's")
+    parser.add_argument(
+        "--cold-start", type=between(float, 1, 86_400, "seconds"), metavar="SECONDS", help="without it, the policy's"
+    )
+    parser.add_argument(
+        "--price",
+        type=between(float, 0, 100_000, "USD an hour"),
+        metavar="USD",
+        help="per instance and hour; without it, the policy's",
+    )
     parser.add_argument("--at-start", type=int, metavar="INSTANCES", help="without it, the policy's min")
     parser.add_argument("--seed", type=int, default=0, help="of what chance there is in cold starts")
     parser.add_argument("--json", action="store_true", help="for programs")

@@ -15,6 +15,7 @@ from bench.scaling import table
 from bench.scaling.compare import LEAST_PROMISE_ITEMS, Job, Source, run, together, workloads
 from bench.scaling.goals import Contest, Runner, verdicts
 from bench.scaling.workloads import NAMES
+from shared.simulation.options import between
 from shared.simulation.traces import TraceInvalid
 
 HERE = Path(__file__).parent
@@ -31,29 +32,23 @@ class Refused(Exception):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling", description=__doc__)
+    seconds, count = between(float, LEAST_S, MONTH_S, "seconds"), between(int, 1, 1000, "how many")
     trace = parser.add_argument_group("a trace of yours, instead of the list")
     trace.add_argument("--arrivals", type=Path, metavar="FILE", help="CSV, also gzipped: a row a request, or a series")
     trace.add_argument("--column", metavar="NAME", help="the column with times (t_s, t_ms) or values (value)")
     trace.add_argument("--service", metavar="COLUMN|SECONDS", help="service times: a column, or seconds for each item")
     parser.add_argument("--workload", action="append", choices=NAMES, help="of the list; more than once for several")
-    parser.add_argument("--cold-start", action="append", type=_seconds, metavar="SECONDS", help="default: 900, 180, 30")
-    parser.add_argument("--drain-within", type=_seconds, metavar="SECONDS", help="the promise")
-    parser.add_argument("--seeds", type=_count, help="default: 5")
+    parser.add_argument("--cold-start", action="append", type=seconds, metavar="SECONDS", help="default: 900, 180, 30")
+    parser.add_argument("--drain-within", type=seconds, metavar="SECONDS", help="the promise")
+    parser.add_argument("--seeds", type=count, help="default: 5")
     parser.add_argument("--one-operation", action="store_true", help="no change while another runs, as on Azure ML")
     parser.add_argument("--quick", action="store_true", help="ten days of a few workloads, one seed, 900 s")
     parser.add_argument("--reuse", action="store_true", help="keep what the others came to, for the next run")
-    parser.add_argument("--jobs", type=_count, default=2, metavar="PROCESSES")
+    parser.add_argument("--jobs", type=count, default=2, metavar="PROCESSES")
     parser.add_argument("--json", type=_out, metavar="OUT", help="write all figures there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write a picture of each workload's first seed there")
     parser.add_argument("--results", metavar="DATE", help=f"write {RESULTS.name} with this date")
     return parser
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not LEAST_S <= value <= MONTH_S:
-        raise argparse.ArgumentTypeError(f"{text} is no time from {LEAST_S} to {MONTH_S} seconds")
-    return value
 
 
 def _out(text: str) -> Path:
@@ -61,13 +56,6 @@ def _out(text: str) -> Path:
     if not path.parent.is_dir():  # hours of work are not to be lost for a folder
         raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
     return path
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to 1000")
-    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

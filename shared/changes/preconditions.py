@@ -196,7 +196,7 @@ class Preconditions:
                 view.capacity,
                 backs_off=True,
             )
-        floor = max((floor.min_instances for floor in policy.floors_of(target)), default=0)
+        floor = policy.floor_of(target)
         least, most = max(target.scaling.min, floor), max(target.scaling.max, floor)
         if decision.to > most and decision.to > decision.current:
             reason = f"The policy allows no more than {most} now."

@@ -184,8 +184,8 @@ def _undid(decision: Mapping[str, Any]) -> str:
 
 def _is_allowed(policy: Policy, target: Target, left: int, before: int) -> None:
     """Within what the act would let through: a floor raises what is put back, and `min` and `max` bound it."""
-    floor = max((floor.min_instances for floor in policy.floors_of(target)), default=0)
-    to, scaling = max(before, floor), target.scaling
+    floor, scaling = policy.floor_of(target), target.scaling
+    to = max(before, floor)
     if left > to >= scaling.min or left < to <= max(scaling.max, floor):
         return
     bounds = f"min {scaling.min}, max {scaling.max}" + (f" and a floor of {floor}" if floor else "")

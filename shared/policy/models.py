@@ -251,6 +251,10 @@ class Policy(Sections):
         made._views = dict(views)
         return made
 
+    def floor_of(self, target: Target) -> int:
+        """The highest floor that protects `target`, 0 where none does."""
+        return max((floor.min_instances for floor in self.floors_of(target)), default=0)
+
     def floors_of(self, target: Target) -> tuple[Floor, ...]:
         """Every floor that protects `target`; the highest counts."""
         return tuple(floor for floor in self.of(target).floors if floor.protects(target))

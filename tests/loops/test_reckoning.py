@@ -1,36 +1,21 @@
 """What a decision reckoned with, as people are shown it."""
 
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
 
-from shared.decisions.scaling.arrivals import learned
-from shared.domain import ArrivalMemory, Fresh, ScalingMemory
+from shared.domain import ScalingMemory
 from shared.loops.reckoning import reckoned
 from tests.decisions.builders import policy, snapshot
+from tests.decisions.test_forecast import MONDAY, lived, tide
 
-MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 COLD_START_S = 900.0
-
-
-def tide(hour: float) -> float:
-    """Low at midnight, high at noon."""
-    return 2 - 1.8 * math.cos(2 * math.pi * hour / 24)
-
-
-def learned_for(days: int, until_hour: float) -> ArrivalMemory:
-    memory = ArrivalMemory()
-    for minute in range(0, int((days * 24 + until_hour) * 60), 2):
-        sample = Fresh(value=tide(minute / 60), at=MONDAY + timedelta(minutes=minute + 2), source="test")
-        memory = learned(memory, sample, COLD_START_S, 0.07, seasons=True)
-    return memory
 
 
 def told(forecast: Literal["off", "shadow", "on"], hour: float, **seen: Any) -> dict[str, Any]:
     now = MONDAY + timedelta(days=6, hours=hour)
-    memory = ScalingMemory(arrivals=learned_for(6, hour))
+    memory = ScalingMemory(arrivals=lived(tide, 6 + hour / 24))
     rules = policy(forecast=forecast, cold_start_s=COLD_START_S)
     found = reckoned(snapshot(now, arrivals_per_s=tide(hour), **seen), memory, rules, None, now)
     assert found is not None
