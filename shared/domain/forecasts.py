@@ -29,9 +29,9 @@ class ArrivalMemory:
     newest. `quick_per_s` follows the samples within minutes; `level_per_s` and `steady_per_s` are slower, but jump to
     it when they are farther off than `noise` explains. `mean_per_s` is of days, `peak_per_s` the most of a slot, slowly
     forgotten, `lately_per_s` of an hour, and `day_lately_per_s` and `week_lately_per_s` are what usual days and weeks
-    said for that hour. `day` and `week` are profiles (`shared/decisions/scaling/profile.py`). `made` are the forecasts
-    for the slots ahead, the nearest first, one number a forecaster (-1: it had none), the last two those of the levels
-    together and of all together; `forecasters` are in the same order.
+    said for that hour. `day` and `week` are profiles (`shared/decisions/scaling/forecast/profile.py`). `made` are the
+    forecasts for the slots ahead, the nearest first, one number a forecaster (-1: it had none), the last two those of
+    the levels and the trend together and of all together; `forecasters` are in the same order.
     """
 
     slot: int | None = None

@@ -8,9 +8,9 @@ from datetime import datetime
 class IdleSpells:
     """`idle_since`: nothing waited or arrived since then; None while there is something to do, or it is not known.
 
-    `ended` counts the spells that are over by their length (`shared/decisions/scaling/idle.py` has the bounds), weighed
-    so that old ones fade; as of `ended_at`. `woken_at`: when the last one ended, while it is still watched how much
-    arrives then, at most `waking_per_s` messages a second so far; `wakes_per_s` is the mean of that after spells.
+    `ended` counts the spells that are over by their length (`shared/decisions/scaling/zero/idle.py` has the bounds),
+    weighed so that old ones fade; as of `ended_at`. `woken_at`: when the last one ended, while it is still watched how
+    much arrives then, at most `waking_per_s` messages a second so far; `wakes_per_s` is the mean of that after spells.
     """
 
     idle_since: datetime | None = None

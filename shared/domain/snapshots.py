@@ -90,7 +90,7 @@ class ScalingMemory:
     oldest first.
     """
 
-    schema: int = 1
+    schema: int = 2
     service_rate_per_s: float | None = None
     depth: float | None = None
     depth_at: datetime | None = None

@@ -20,7 +20,7 @@ class TargetRecord:
     else is remembered yet. `shadow` is what the decisions would have come to.
     """
 
-    schema: int = 3
+    schema: int = 4
     recorded_plan: str = ""
     known_capacity: int | None = None
     known_at: datetime | None = None

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.decisions.scaling.forecasters import mixture
-from shared.decisions.scaling.readiness import Evidence, Forecasted, Readiness, judge
-from shared.decisions.scaling.shadow import MOST_DAYS
+from shared.decisions.scaling.evidence.readiness import Evidence, Forecasted, Readiness, judge
+from shared.decisions.scaling.evidence.shadow import MOST_DAYS
+from shared.decisions.scaling.forecast.forecasters import mixture
 from shared.domain import Mode, ScalingMemory, TargetRecord
 from shared.loops.engine import Preview
 from shared.loops.stores import Stores

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.decisions.scaling.forecast import Forecast, forecast
+from shared.decisions.scaling.forecast.ahead import Forecast, forecast
 from shared.decisions.scaling.load import Load, read_load, usual_horizon_s
 from shared.decisions.scaling.sizing import drain_s
 from shared.domain import Decision, Fresh, ScalingMemory, ScalingSnapshot, TargetRecord
@@ -70,8 +70,8 @@ def _forecast(load: Load, memory: ScalingMemory, policy: Scaling, now: datetime)
     told = {"mode": policy.forecast, "in_s": load.cold_start_s, **_ahead(load.forecast, load.cold_start_s)}
     if policy.forecast != "shadow":
         return told
-    level = load.forecast.pieces[-1][1]  # without seasons it is all that is forecast
-    usual = forecast(memory.arrivals, load.arrivals_per_s, level, now, usual_horizon_s(load.cold_start_s), seasons=True)
+    stays_per_s, horizon_s = load.forecast.stays_per_s, usual_horizon_s(load.cold_start_s)
+    usual = forecast(memory.arrivals, load.arrivals_per_s, stays_per_s, now, horizon_s, seasons=True)
     return {**told, "usual_days": {"source": usual.source, **_ahead(usual, load.cold_start_s)}}
 
 

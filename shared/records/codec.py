@@ -154,14 +154,35 @@ def _with_defaults(plain: Plain) -> Plain:
     return plain
 
 
+TREND = 3
+"""Where the trend stands among the forecasters (`shared.decisions.scaling.forecast.forecasters.SOURCES`)."""
+
+
+def _with_trend(memory: Plain) -> Plain:
+    """A scaling memory that knows of a trend, of which nothing was said or judged yet."""
+    arrivals: Any = memory.get("arrivals")
+    if not isinstance(arrivals, dict):
+        return memory
+    made, forecasters = arrivals.get("made", ()), arrivals.get("forecasters", ())
+    arrivals = arrivals | {"made": [[*said[:TREND], -1.0, *said[TREND:]] for said in made]}
+    if forecasters:
+        arrivals["forecasters"] = [*forecasters[:TREND], {}, *forecasters[TREND:]]
+    return memory | {"arrivals": arrivals}
+
+
+def _target_with_trend(plain: Plain) -> Plain:
+    memory = plain.get("scaling")
+    return plain | {"scaling": _with_trend(memory) | {"schema": 2}} if isinstance(memory, dict) else plain
+
+
 DECISION = Codec(Decision, 2, {1: _with_defaults})  # 2: traffic, leases
 ACTION = Codec(Action)
 OUTCOME = Codec(Outcome)
 INTENT = Codec(Intent, 3, {1: _with_defaults, 2: _with_defaults})  # 2: traffic, leases; 3: what it undoes
-# 2: what the decisions would have come to; 3: how often people were told
-TARGET_RECORD = Codec(TargetRecord, 3, {1: _with_defaults, 2: _with_defaults})
+# 2: what the decisions would have come to; 3: how often people were told; 4: the trend is forecast
+TARGET_RECORD = Codec(TargetRecord, 4, {1: _with_defaults, 2: _with_defaults, 3: _target_with_trend})
 SCALING_SNAPSHOT = Codec(ScalingSnapshot, 2, {1: _with_defaults})  # 2: the freeze ahead, no queue
-SCALING_MEMORY = Codec(ScalingMemory)
+SCALING_MEMORY = Codec(ScalingMemory, 2, {1: _with_trend})  # 2: the trend is forecast
 NOTICE = Codec(Notice)
 DELIVERY = Codec(Delivery)
 CHANNEL_STATE = Codec(ChannelState)

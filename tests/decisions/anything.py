@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from shared.decisions.scaling.arrivals import learned
+from shared.decisions.scaling.forecast.learning import learned
 from shared.domain import (
     ArrivalMemory,
     Fresh,
@@ -68,7 +68,7 @@ def arrival_memories(draw: st.DrawFn) -> ArrivalMemory:
 
 memories: st.SearchStrategy[ScalingMemory] = st.just(ScalingMemory()) | st.builds(
     ScalingMemory,
-    schema=st.just(1),
+    schema=st.just(2),
     service_rate_per_s=st.none() | st.floats(0.1, 10) | st.floats(1e-4, 1000),
     depth=st.none() | counts,
     depth_at=st.none() | moments,
@@ -117,4 +117,5 @@ def policies(draw: st.DrawFn) -> Scaling:
         max_step_in=draw(st.none() | st.integers(1, 50)),
         headroom_pct=draw(st.floats(0, 90)),
         forecast=draw(st.sampled_from(("off", "shadow", "on"))),
+        forecast_quantile_pct=draw(st.just(93.0) | st.floats(50, 99)),
     )

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.decisions.scaling import effects
-from shared.decisions.scaling.arrivals import learned
-from shared.decisions.scaling.forecast import Forecast, forecast
-from shared.decisions.scaling.profile import SLOTS_A_DAY, rate_in, with_rate
+from shared.decisions.scaling.forecast.ahead import Forecast, forecast
+from shared.decisions.scaling.forecast.learning import learned
+from shared.decisions.scaling.forecast.profile import SLOTS_A_DAY, rate_in, with_rate
 from shared.domain import ArrivalMemory, ExpectedEffect, Fresh, ScalingMemory
-from tests.decisions.builders import NOW, Watch, later, missing, policy
+from tests.decisions.builders import NOW, Watch, fresh, later, missing, policy
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 type Rate = Callable[[float], float]
@@ -60,11 +60,24 @@ class TestUsualDays:
 
     def test_only_where_seasons_may_say_it(self) -> None:
         memory = lived(batch, 5 + 1.9 / 24)
-        assert max(mean for _, mean, _ in ahead(memory, 121.9, now_per_s=0.5, seasons=False).pieces) == 0.5
+        assert max(mean for _, mean, _ in ahead(memory, 121.9, now_per_s=0.5, seasons=False).pieces) == pytest.approx(
+            0.5
+        )
 
     def test_a_quiet_saturday_is_seen_coming_after_two_weeks(self) -> None:
         memory = lived(at_weekdays, 19)
         assert ahead(memory, 19 * 24, now_per_s=0.2).pieces[-1][1] < 0.5
+
+    @pytest.mark.parametrize("seasons", [True, False])
+    def test_a_steady_rise_goes_on(self, seasons: bool) -> None:
+        """Over twelve hours from one to thirteen messages a second, on the first day."""
+        memory = lived(lambda hour: 1 + hour, 0.5)
+        coming = ahead(memory, 12, now_per_s=13.0, seasons=seasons)
+        assert 13.3 < coming.at(900)[0] < coming.at(1800)[0] < 14.5
+
+    def test_a_fall_ends_at_nothing(self) -> None:
+        memory = lived(lambda hour: max(0.0, 9 - hour), 8.9 / 24)
+        assert min(mean for _, mean, _ in ahead(memory, 8.9, now_per_s=0.1).pieces) >= 0
 
     def test_what_arrives_now_beyond_it_is_not_forgotten(self) -> None:
         memory = lived(tide, 6)
@@ -203,13 +216,17 @@ class TestColdStarts:
         watch = Watch(policy(cold_start_s=180.0))
         watch.look(0, depth=3000, completions_per_s=2)
         watch.changed(0, 2, 10)
-        for t in range(15, int(took_s) + 31, 15):
-            watch.look(t, depth=3000, completions_per_s=2, capacity=10, ready=10 if t >= took_s else 2)
+        for t in range(15, int(took_s) + 121, 15):
+            minute = t - t % 60  # the metric is of whole minutes: all ten are in it once they served from its beginning
+            ready = fresh(10 if minute - 60 >= took_s else 2, later(minute))
+            watch.look(t, depth=3000, completions_per_s=2, capacity=10, ready=ready)
         return watch
 
-    @pytest.mark.parametrize("took_s", [90, 180, 420])
+    @pytest.mark.parametrize("took_s", [60, 90, 180, 419, 420])
     def test_it_is_learned_from_when_they_were_ready(self, took_s: float) -> None:
-        assert self.grown(took_s).memory.cold_start_s == pytest.approx(took_s, abs=15)
+        learned_s = self.grown(took_s).memory.cold_start_s
+        assert learned_s is not None
+        assert took_s <= learned_s < took_s + 60
 
     def test_it_is_not_believed_beyond_three_times_the_policys_word(self) -> None:
         watch = self.grown(900)

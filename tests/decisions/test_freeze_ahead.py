@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.decisions.scaling import decide
-from shared.decisions.scaling.forecast import Forecast
+from shared.decisions.scaling.forecast.ahead import Forecast
 from shared.decisions.scaling.freezes import Freeze, ahead, horizon_s
+from shared.decisions.scaling.giving_back import sufficient
 from shared.decisions.scaling.load import Load
 from shared.decisions.scaling.schedule import lead_s
-from shared.decisions.scaling.sizing import is_at_risk, needed, sufficient
+from shared.decisions.scaling.sizing import is_at_risk, needed
 from shared.domain import Intent, ScalingMemory
 from shared.policy import Scaling
 from tests.decisions.builders import NOW, policy, snapshot
@@ -61,7 +62,9 @@ def load(capacity: int, freeze: Freeze | None, **more: Any) -> Load:
         "pending": (),
         "cold_start_s": COLD_START_S,
         "looks_every_s": 15.0,
-        "forecast": Forecast(source="day", pieces=RUSH_IN_4_H, error_per_s=0.0, judged=100, doubted=False),
+        "forecast": Forecast(
+            source="day", stays_per_s=0.0, pieces=RUSH_IN_4_H, error_per_s=0.0, judged=100, doubted=False
+        ),
         "doubts": (),
     }
     return Load(**usual | more, freeze=freeze)
@@ -110,7 +113,7 @@ def test_a_freeze_never_asks_for_less(
     """Whatever is forecast: with a freeze ahead as many are needed as without, or more."""
     pieces = tuple((600.0 * (n + 1), mean, mean + more) for n, (mean, more) in enumerate(rates))
     pieces = (*pieces[:-1], (math.inf, *pieces[-1][1:]))
-    known = Forecast(source="day", pieces=pieces, error_per_s=0.0, judged=100, doubted=False)
+    known = Forecast(source="day", stays_per_s=0.0, pieces=pieces, error_per_s=0.0, judged=100, doubted=False)
     freeze = Freeze(begins_in_s=begins_in_s, ends_in_s=begins_in_s + lasts_s)
     rules = policy(drain_within_s=600.0)
     free, frozen = (load(capacity, one, forecast=known, depth=depth) for one in (None, freeze))

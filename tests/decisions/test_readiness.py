@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.decisions.scaling.readiness import KEPT_SHARE, Evidence, Forecasted, judge, wilson
-from shared.decisions.scaling.shadow import MOST_DAYS, watched
+from shared.decisions.scaling.evidence.readiness import KEPT_SHARE, Evidence, Forecasted, judge, wilson
+from shared.decisions.scaling.evidence.shadow import MOST_DAYS, watched
 from shared.domain import Fresh, Missing, ScalingMemory, ScalingSnapshot, Shadow, ShadowDay
 from shared.policy import KnownRate, Scaling
 from tests.decisions.anything import memories, policies, snapshots

@@ -39,6 +39,16 @@ class TestNothingIsCompleted:
 
 
 class TestGrowthThatDidNotHelp:
+    def test_minutes_of_more_instances_are_not_held_against_it(self) -> None:
+        """Two become one, and before its metrics are of one instance, two again: they do what two did before."""
+        watch = Watch(RULES)
+        watch.looks(0, 600, **BACKLOG, completions_per_s=2)
+        watch.look(615, depth=5000, capacity=1, completions_per_s=2)
+        watch.changed(615, 1, 2)
+        watch.looks(630, 780, depth=5000, capacity=2, ready=1, completions_per_s=1)
+        rules = {intent.rule for intent in watch.looks(795, 2400, **BACKLOG, completions_per_s=2)}
+        assert "not_capacity_bound" not in rules
+
     def grown(self, completions_per_s: float) -> Watch:
         """From two instances to eight, which serve at 240 s, with that many completions since."""
         watch = Watch(RULES)

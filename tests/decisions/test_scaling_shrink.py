@@ -47,6 +47,14 @@ class TestPatience:
         assert {intent.rule for intent in watch.looks(600, 885, **IDLE)} == {"waiting_to_shrink"}
         assert watch.look(900, **IDLE).rule == "less_suffices"
 
+    def test_it_starts_with_the_minute_in_which_they_serve_and_not_when_that_is_seen(self) -> None:
+        watch = Watch(policy(scale_in_cooldown_s=300.0))
+        watch.look(0, **IDLE | {"capacity": 2})
+        watch.changed(0, 2, 6)
+        watch.looks(15, 585, **IDLE | {"ready": 2})
+        watch.looks(720, 885, **IDLE | {"ready": fresh(6, later(600))})
+        assert watch.look(900, **IDLE | {"ready": fresh(6, later(840))}).rule == "less_suffices"
+
     def test_nothing_is_given_back_while_instances_are_pending(self) -> None:
         watch = Watch()
         assert {intent.rule for intent in watch.looks(0, 1200, **IDLE | {"ready": 4})} == {"waiting_to_shrink"}

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.decisions.scaling.forecast import Forecast
+from shared.decisions.scaling.forecast.ahead import Forecast
 from shared.decisions.scaling.load import Load
 from shared.decisions.scaling.sizing import is_at_risk, is_expected_late, needed
 from tests.decisions.builders import policy
@@ -25,7 +25,9 @@ def test_a_rush_that_is_over_before_help_could_arrive_is_late_only_where_it_wait
         pending=(),
         cold_start_s=COLD_START_S,
         looks_every_s=15.0,
-        forecast=Forecast(source="level", pieces=RUSH_THEN_CALM, error_per_s=0.0, judged=100, doubted=False),
+        forecast=Forecast(
+            source="level", stays_per_s=0.0, pieces=RUSH_THEN_CALM, error_per_s=0.0, judged=100, doubted=False
+        ),
         doubts=(),
         counted_in=counted_in,
     )

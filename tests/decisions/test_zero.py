@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.decisions.scaling.forecast import Forecast
-from shared.decisions.scaling.idle import BOUNDS_S, SHORTEST_S, expected_s, remember
+from shared.decisions.scaling.forecast.ahead import Forecast
 from shared.decisions.scaling.load import Load
-from shared.decisions.scaling.zero import ZeroCase, weigh
+from shared.decisions.scaling.zero.idle import BOUNDS_S, SHORTEST_S, expected_s, remember
+from shared.decisions.scaling.zero.weighing import ZeroCase, weigh
 from shared.domain import IdleSpells, ScalingMemory
 from shared.policy import Scaling
 from shared.policy.zero import Zero
@@ -35,7 +35,9 @@ def idle_load(**fields: Any) -> Load:
         "pending": (),
         "cold_start_s": 180.0,
         "looks_every_s": 15.0,
-        "forecast": Forecast(source="level", pieces=((math.inf, 0.0, 0.0),), error_per_s=0.0, judged=0, doubted=False),
+        "forecast": Forecast(
+            source="level", stays_per_s=0.0, pieces=((math.inf, 0.0, 0.0),), error_per_s=0.0, judged=0, doubted=False
+        ),
         "doubts": (),
     }
     return Load(**usual | fields)

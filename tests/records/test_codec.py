@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ STORED = (
     Delivery,
     ChannelState,
 )
-VERSIONS = {Decision: 2, Intent: 3, ScalingSnapshot: 2, TargetRecord: 3}
+VERSIONS = {Decision: 2, Intent: 3, ScalingSnapshot: 2, TargetRecord: 4, ScalingMemory: 2}
 """1 where none is named."""
 
 
@@ -92,6 +93,21 @@ def test_fresh_stale_and_missing_stay_what_they_were() -> None:
     assert (read.depth, read.arrivals_per_s, read.completions_per_s) == (fresh, stale, missing)
 
 
+PLACE_OF_TREND = 3
+
+
+def test_a_memory_of_before_the_trend_gets_a_place_for_it() -> None:
+    text = (Path(__file__).parent / "written" / "ScalingMemory.1.json").read_text("utf-8")
+    arrivals = decode(ScalingMemory, text).arrivals
+    before = json.loads(text)["arrivals"]
+    errors = [one.error_per_s for one in arrivals.forecasters]
+    assert errors.pop(PLACE_OF_TREND) == 0
+    assert errors == [one["error_per_s"] for one in before["forecasters"]]
+    made = [list(said) for said in arrivals.made]
+    assert [said.pop(PLACE_OF_TREND) for said in made] == [-1.0] * len(made)
+    assert made == before["made"]
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -101,7 +117,7 @@ def test_fresh_stale_and_missing_stay_what_they_were() -> None:
         (intent(value="4"), "value"),
         (intent(kind="demand"), "kind"),
         (decision(to=None), "to: "),
-        (TargetRecord(schema=4), "schema"),
+        (TargetRecord(schema=5), "schema"),
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(value: Any, words: str) -> None:

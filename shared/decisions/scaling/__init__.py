@@ -5,6 +5,6 @@ made). `watched` follows what the decisions would have come to, and `readiness` 
 """
 
 from shared.decisions.scaling.decide import after_change, decide
-from shared.decisions.scaling.shadow import watched
+from shared.decisions.scaling.evidence.shadow import watched
 
 __all__ = ["after_change", "decide", "watched"]

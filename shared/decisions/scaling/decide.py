@@ -4,14 +4,14 @@ In order: what forbids a change at all; what more instances would not help; grow
 and only on complete data. Each wish says its rule, its numbers and a sentence for the person on call.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.decisions.scaling import budget, freezes, idle, instances, words, zero
-from shared.decisions.scaling.load import COMPLETIONS_SMOOTHING_SHARE, Load, read_load
+from shared.decisions.scaling import bottleneck, budget, freezes, giving_back, instances, numbers, words
+from shared.decisions.scaling.giving_back import sufficient
+from shared.decisions.scaling.load import Load, read_load
 from shared.decisions.scaling.schedule import Scheduled, below_schedule, lead_s, scheduled, with_floor
 from shared.decisions.scaling.sizing import (
     drain_s,
@@ -19,10 +19,9 @@ from shared.decisions.scaling.sizing import (
     is_expected_late,
     kept_backlog,
     needed,
-    sufficient,
     through_freeze,
-    wait_after,
 )
+from shared.decisions.scaling.zero import idle, weighing
 from shared.domain import (
     Decision,
     ExpectedEffect,
@@ -39,13 +38,6 @@ from shared.domain.provisioning import is_settled
 if TYPE_CHECKING:
     from shared.policy.scaling import Scaling
 
-# Completions that rise by less than this share of what the new instances should add mean: something else is the limit.
-HELPED_SHARE = 0.25
-# What completions lack must be so many standard deviations of their counts.
-TELLING_NOISE = 3.0
-# So many completions must be overdue before none at all means that nothing is taken from the queue.
-OVERDUE_COMPLETIONS = 3
-
 _LOAD_WORDS = {"messages": "queue depth", "requests": "number of requests", "busy instances": "utilization"}
 
 
@@ -61,24 +53,28 @@ def decide(
     if policy.zero is not None:
         spells = idle.remember(memory.idle or IdleSpells(), seen, policy.zero.restore_s, now)
         memory = replace(memory, idle=spells)
-    if _growth_was_useless(memory, policy) is False:
-        memory = _growth_forgotten(memory)
+    if bottleneck.growth_was_useless(memory, policy) is False:
+        memory = bottleneck.forgotten(memory)
     limits = _limits(seen, load, policy)
     horizon_s = max(lead_s(load.cold_start_s), freezes.horizon_s(load.freeze, load.cold_start_s))
     known = scheduled(policy.schedule, now, horizon_s, above=policy.min)
     policy = with_floor(policy, known)
     case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
     enough_through_freeze = through_freeze(load, policy)
-    numbers = _numbers(case) | _of_freeze(load, enough_through_freeze)
+    told = numbers.of_load(load, policy, case.needed, limits) | numbers.of_freeze(load, enough_through_freeze)
     kind, value, rule, reason, memory = _wish(case, memory)
     reason += words.doubted(load, memory) + words.frozen(load, enough_through_freeze, now)
+    if rule == "less_suffices" and value is not None:
+        given_back = giving_back.weighed(load, policy, value)
+        told |= numbers.of_giving_back(given_back)
+        reason += words.given_back(given_back, seen.price_usd_per_hour)
     if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
         reason = f"{reason} {budget.PRICE_UNKNOWN}"
     if policy.zero is not None and memory.idle is not None:
-        weighed = zero.weigh(policy, policy.zero, memory.idle, load, seen.price_usd_per_hour, now)
+        weighed = weighing.weigh(policy, policy.zero, memory.idle, load, seen.price_usd_per_hour, now)
         if weighed is not None:
-            numbers, reason = numbers | weighed.numbers, f"{reason} {weighed.sentence}"
-    return (_intent(seen, now, kind, rule, reason, value, numbers),), memory
+            told, reason = told | weighed.numbers, f"{reason} {weighed.sentence}"
+    return (_intent(seen, now, kind, rule, reason, value, told),), memory
 
 
 def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
@@ -89,19 +85,8 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     changed = replace(changed, effect=changed.wished_effect, wished_effect=None)
     changed = instances.ordered(changed, decision.at, decision.to - decision.current)
     if decision.to < decision.current:
-        return replace(_growth_forgotten(changed), grown_at=None)
-    if memory.grown_from is not None and memory.completions_before_growth_per_s is not None:
-        return replace(changed, grown_at=decision.at)  # on top of one that is not judged yet: one growth
-    return replace(
-        _growth_forgotten(changed),
-        grown_at=decision.at,
-        grown_from=max(1, decision.current if memory.ready is None else memory.ready),
-        completions_before_growth_per_s=memory.completions_per_s if memory.busy_since else None,
-    )
-
-
-def _growth_forgotten(memory: ScalingMemory) -> ScalingMemory:
-    return replace(memory, grown_from=None, grown_to=None, ready_since=None, completions_before_growth_per_s=None)
+        return replace(bottleneck.forgotten(changed), grown_at=None)
+    return bottleneck.after_growth(changed, decision)
 
 
 _AGEING = ("depth", "arrivals_per_s", "completions_per_s", "capacity", "ready", "quota_headroom")
@@ -185,7 +170,8 @@ def _wish(case: _Case, memory: ScalingMemory) -> Wish:
             return wish
     if load.capacity < policy.min:
         return _up_to_min(case, memory)
-    if load.depth > load.ready and _not_capacity_bound(load, memory, policy):  # an estimate of serving says little then
+    # What instances seem to serve says little then.
+    if load.depth > load.ready and bottleneck.is_elsewhere(load, memory, policy):
         return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
     return _shrink(case, memory)
 
@@ -193,7 +179,7 @@ def _wish(case: _Case, memory: ScalingMemory) -> Wish:
 def _at_zero(case: _Case, memory: ScalingMemory) -> Wish:
     """Where there is no instance, and the policy allows that: the first message brings them back, without delay."""
     load, policy, limits = case.load, case.policy, case.limits
-    if case.known is None and not zero.waits(load):
+    if case.known is None and not weighing.waits(load):
         return "hold", None, "at_zero", words.at_zero(load), memory
     limit_name, limit = case.tightest
     to = min(case.wanted, limit)
@@ -230,7 +216,7 @@ def _up_to_min(case: _Case, memory: ScalingMemory) -> Wish:
 def _growth(case: _Case, memory: ScalingMemory) -> Wish:
     load, policy, wanted = case.load, case.policy, case.wanted
     memory = _all_needed(memory)
-    if _not_capacity_bound(load, memory, policy):
+    if bottleneck.is_elsewhere(load, memory, policy):
         return "hold", None, "not_capacity_bound", words.not_capacity_bound(load, memory), memory
     limit_name, limit = case.tightest
     to = min(wanted, limit)
@@ -290,78 +276,8 @@ def _changed_lately(memory: ScalingMemory, policy: "Scaling", now: datetime) -> 
     return _within(memory.changed_at, policy.cooldown_s, now)
 
 
-def _not_capacity_bound(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
-    """Work waits, and either nothing is completed at all or the last growth brought no more completions."""
-    if load.completions_per_s is None or memory.busy_since is None or memory.completions_at is None or load.ready < 1:
-        return False
-    return _frozen(load, memory, policy) or bool(_growth_was_useless(memory, policy))
-
-
-def _frozen(load: Load, memory: ScalingMemory, policy: "Scaling") -> bool:
-    """Nothing was completed for so long that several completions are overdue."""
-    overdue_s = OVERDUE_COMPLETIONS / (load.service_rate_per_s * load.ready)
-    grace_s = max(policy.not_capacity_bound_after_s, overdue_s)
-    return load.completions_per_s == 0 and all(
-        _older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.completing_at) if since
-    )
-
-
-def _growth_was_useless(memory: ScalingMemory, policy: "Scaling") -> bool | None:
-    """Whether completions did not rise with the instances, though all had work; None while it is too early to say.
-
-    A growth that is small beside the noise of completions proves nothing: it is not held against the next one.
-    """
-    before, after = memory.completions_before_growth_per_s, memory.completions_per_s
-    if before is None or after is None or memory.grown_from is None or memory.grown_to is None:
-        return None
-    grace_s = policy.not_capacity_bound_after_s
-    if not all(_older(since, memory.completions_at, grace_s) for since in (memory.busy_since, memory.ready_since)):
-        return None
-    should_add = before * (memory.grown_to / memory.grown_from - 1)
-    noise = math.sqrt((before + after) / (2 * COMPLETIONS_SMOOTHING_SHARE * grace_s)) if grace_s > 0 else 0.0
-    lacks = before + should_add - after
-    return lacks > (1 - HELPED_SHARE) * should_add and lacks >= TELLING_NOISE * noise
-
-
 def _within(since: datetime | None, period_s: float, now: datetime) -> bool:
     return since is not None and (now - since).total_seconds() < period_s
-
-
-def _older(since: datetime | None, at: datetime | None, period_s: float) -> bool:
-    return since is not None and at is not None and (at - since).total_seconds() >= period_s
-
-
-def _numbers(case: _Case) -> dict[str, float]:
-    load = case.load
-    forecast, high = load.forecast.at(load.cold_start_s)
-    numbers = {
-        "depth": load.depth,
-        "arrivals_per_s": load.arrivals_per_s,
-        "service_rate_per_s": load.service_rate_per_s,
-        "capacity": load.capacity,
-        "ready": load.ready,
-        "pending_in_s": load.pending_in_s,
-        "drain_s": drain_s(load),
-        "wait_at_cold_start_s": wait_after(load, load.cold_start_s),
-        "needed": case.needed,
-        "drain_within_s": case.policy.drain_within_s,
-        "forecast_per_s": forecast,
-        "forecast_high_per_s": high,
-        "forecast_error_per_s": load.forecast.error_per_s,
-        **({} if load.completions_per_s is None else {"completions_per_s": load.completions_per_s}),
-        **{f"limit_{name}": limit for name, limit in case.limits.items()},
-    }
-    return {name: number for name, number in numbers.items() if math.isfinite(number)}  # "never" is no number
-
-
-def _of_freeze(load: Load, enough: int) -> dict[str, float]:
-    if load.freeze is None:
-        return {}
-    return {
-        "freeze_begins_in_s": max(0.0, load.freeze.begins_in_s),
-        "freeze_ends_in_s": load.freeze.ends_in_s,
-        "needed_through_freeze": enough,
-    }
 
 
 def _intent(

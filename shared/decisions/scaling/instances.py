@@ -10,8 +10,12 @@ from shared.policy.scaling import Scaling
 
 # A growth by less than this makes no difference that could be told from noise.
 TELLING_GROWTH = 1.25
+# A metric of whole minutes shows at the end of one what served in all of it.
+SHOWN_LATE_S = 60.0
 # How much the newest cold start counts, and how far experience may be from the policy's word.
 COLD_START_WEIGHT = 0.3
+# It is reckoned with so many times of how far off it usually is: nine of ten are over by then.
+COLD_START_CARE = 1.6
 MOST_UNLIKE_POLICY = 3.0
 
 
@@ -28,7 +32,10 @@ def ready(snapshot: ScalingSnapshot, memory: ScalingMemory, policy: Scaling, cap
 def remembered(
     memory: ScalingMemory, snapshot: ScalingSnapshot, ready: int, capacity: int, now: datetime
 ) -> ScalingMemory:
-    """Remember since when enough more instances serve to tell whether that helps, and when the last change was over."""
+    """Remember since when enough more instances serve to tell whether that helps, and when the last change was over.
+
+    It was over when the metric shows it, not when that is seen: cool-downs are not to wait for Azure Monitor.
+    """
     memory = _with_arrived(memory, snapshot, ready, capacity)
     memory = memory if memory.ready == ready else replace(memory, ready=ready)
     if memory.grown_from is None or ready <= memory.grown_from:
@@ -36,7 +43,8 @@ def remembered(
     if memory.grown_to is None and ready >= TELLING_GROWTH * memory.grown_from:
         memory = replace(memory, grown_to=ready, ready_since=now)
     if ready >= capacity and memory.changed_at == memory.grown_at:
-        memory = replace(memory, changed_at=now)
+        shown_at = snapshot.ready.at if isinstance(snapshot.ready, Fresh) else now
+        memory = replace(memory, changed_at=max(shown_at, memory.changed_at or shown_at))
     return memory
 
 
@@ -68,7 +76,7 @@ def _with_arrived(memory: ScalingMemory, snapshot: ScalingSnapshot, ready: int, 
         if left > 0:
             return replace(memory, pending=(replace(oldest, instances=min(left, oldest.instances)), *rest))
         if seen is not None and seen.at > oldest.at:
-            memory = _with_cold_start(memory, (seen.at - oldest.at).total_seconds())
+            memory = _with_cold_start(memory, (seen.at - oldest.at).total_seconds() - SHOWN_LATE_S)
         pending = rest
     return memory if pending == memory.pending else replace(memory, pending=pending)
 
@@ -82,11 +90,11 @@ def _with_cold_start(memory: ScalingMemory, took_s: float) -> ScalingMemory:
 
 
 def cold_start_s(memory: ScalingMemory, policy: Scaling) -> float:
-    """What to reckon with: usual, plus how far off that usually is; until one was seen, what the policy says."""
+    """What to reckon with: usual, with care for how far off that usually is; until one was seen, the policy's word."""
     if memory.cold_start_s is None:
         return policy.cold_start_s
     least_s, most_s = policy.cold_start_s / MOST_UNLIKE_POLICY, policy.cold_start_s * MOST_UNLIKE_POLICY
-    return min(most_s, max(least_s, memory.cold_start_s + memory.cold_start_off_s))
+    return min(most_s, max(least_s, memory.cold_start_s + COLD_START_CARE * memory.cold_start_off_s))
 
 
 def expected(memory: ScalingMemory, cold_start_s: float, waiting: int, now: datetime) -> tuple[tuple[float, int], ...]:

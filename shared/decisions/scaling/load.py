@@ -1,12 +1,12 @@
 """What the measurements say about a queue and its instances, and how far they may be trusted."""
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.decisions.scaling import effects, forecasters, freezes, instances
-from shared.decisions.scaling.arrivals import is_surprising, learned
-from shared.decisions.scaling.forecast import Forecast, forecast
+from shared.decisions.scaling import effects, freezes, instances
+from shared.decisions.scaling.forecast import forecasters
+from shared.decisions.scaling.forecast.ahead import NOW_S, Forecast, forecast
+from shared.decisions.scaling.forecast.learning import is_surprising, learned
 from shared.decisions.scaling.freezes import Freeze
 from shared.decisions.scaling.means import moved
 from shared.decisions.scaling.shown_rate import with_shown_rate
@@ -74,9 +74,10 @@ def read_load(
     looks_every_s = _looks_every_s(memory, snapshot.depth)
     ready = instances.ready(snapshot, memory, policy, capacity, now)
     arrivals = _with_sample(memory.arrivals, snapshot.arrivals_per_s, policy)
-    memory = _with_depth(memory, policy, snapshot.depth, ready, arrivals)
+    rise = _rise(memory, snapshot.depth)
+    memory = _with_depth(memory, policy, snapshot.depth, rise, ready, arrivals)
     if snapshot.counted_in != "messages":
-        memory = replace(memory, depth_slope_per_s=0.0)  # what is refused is not in it
+        rise, memory = None, replace(memory, depth_slope_per_s=0.0)  # what is refused is not in it
     memory = instances.remembered(with_shown_rate(memory, snapshot, policy), snapshot, ready, capacity, now)
     memory = _with_completions(memory, snapshot.completions_per_s, policy, ready, capacity)
     service_rate = service_rate_per_s(memory, policy)
@@ -84,7 +85,7 @@ def read_load(
     completions = snapshot.completions_per_s.value if isinstance(snapshot.completions_per_s, Fresh) else None
     cold_start_s = instances.cold_start_s(memory, policy)
     stays = _arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready)
-    now_per_s = max(stays, _by_depth(memory, completions, service_rate * ready))
+    now_per_s = max(stays, _by_depth(memory, _surge_per_s(memory, rise), completions, service_rate * ready))
     freeze = freezes.ahead(snapshot, now, cold_start_s)
     seen_s = min(LONGEST_SEEN_S, freezes.horizon_s(freeze, cold_start_s))
     return (
@@ -140,25 +141,55 @@ def _looks_every_s(memory: ScalingMemory, measured: Measurement) -> float:
     return min(SLOPE_FORGOTTEN_S, max(0.0, (measured.at - memory.depth_at).total_seconds()))
 
 
+@dataclass(frozen=True, slots=True)
+class _Rise:
+    """How fast the depth rose between the last two that were told, and how far apart they were."""
+
+    per_s: float
+    elapsed_s: float
+
+
+def _rise(memory: ScalingMemory, measured: Measurement) -> _Rise | None:
+    """None if nothing new was told, or after too long."""
+    if not isinstance(measured, Fresh) or memory.depth is None or memory.depth_at is None:
+        return None
+    elapsed_s = (measured.at - memory.depth_at).total_seconds()
+    if not 0 < elapsed_s <= SLOPE_FORGOTTEN_S:
+        return None
+    return _Rise((measured.value - memory.depth) / elapsed_s, elapsed_s)
+
+
+def _surge_per_s(memory: ScalingMemory, rise: _Rise | None) -> float:
+    """How fast the depth rises for the next moment: as smoothed, but what noise does not explain is believed at once,
+    for as long again as it was seen. It may be a batch that is all there already.
+    """
+    slope = memory.depth_slope_per_s
+    if rise is None or not is_surprising(memory.arrivals, rise.per_s):
+        return slope
+    return moved(slope, rise.per_s, min(1.0, rise.elapsed_s / NOW_S))
+
+
 def _with_depth(
-    memory: ScalingMemory, policy: Scaling, measured: Measurement, ready: int, arrivals: ArrivalMemory
+    memory: ScalingMemory,
+    policy: Scaling,
+    measured: Measurement,
+    rise: _Rise | None,
+    ready: int,
+    arrivals: ArrivalMemory,
 ) -> ScalingMemory:
     """Remember arrivals, the depth and how fast it moves.
 
-    A depth may be told again by later looks: it is of its own time. What is idle has nothing new to be written.
+    A depth may be told again by later looks: it is of its own time. What is idle has nothing new to be written; so what
+    then comes at once is no slope before the next look has seen whether it was a batch.
     """
     known = isinstance(measured, Fresh) and (memory.depth_at is None or measured.at > memory.depth_at)
     idle = isinstance(measured, Fresh) and measured.value == 0 == memory.depth and memory.depth_slope_per_s == 0
     if not isinstance(measured, Fresh) or not known or idle:
         return memory if arrivals is memory.arrivals else replace(memory, arrivals=arrivals)
-    depth, at = measured.value, measured.at
-    slope = memory.depth_slope_per_s
-    elapsed_s = (at - memory.depth_at).total_seconds() if memory.depth_at else math.inf
-    if memory.depth is None or elapsed_s > SLOPE_FORGOTTEN_S:
-        slope = 0.0
-    else:
+    depth, at, slope = measured.value, measured.at, 0.0
+    if rise is not None:
         smoothing_s = min(SLOPE_SMOOTHING_S, SLOPE_SMOOTHING_SHARE * policy.drain_within_s)
-        slope = moved(slope, (depth - memory.depth) / elapsed_s, elapsed_s / (elapsed_s + smoothing_s))
+        slope = moved(memory.depth_slope_per_s, rise.per_s, rise.elapsed_s / (rise.elapsed_s + smoothing_s))
     if abs(slope) < SLOPE_NOISE_PER_S:
         slope = 0.0
     busy_since = memory.busy_since or at if depth > ready else None
@@ -183,6 +214,8 @@ def _with_completions(
         elapsed_s = max(0.0, (sample.at - memory.completions_at).total_seconds())
         smoothing_s = COMPLETIONS_SMOOTHING_SHARE * policy.not_capacity_bound_after_s
         smoothed = moved(known, sample.value, elapsed_s / (elapsed_s + smoothing_s))
+    # Minutes of more instances may be in it: they would make the next growth look useless.
+    smoothed = min(smoothed, service_rate_per_s(memory, policy) * max(1, ready))
     return replace(
         memory,
         completions_at=sample.at,
@@ -218,17 +251,17 @@ def _arrivals(metric: Measurement, memory: ScalingMemory, completions: float | N
         by_metric = forecasters.now(memory.arrivals) if memory.arrivals.slots_seen else metric.value
     if not waiting and not isinstance(metric, Missing):
         return by_metric
-    by_depth = _by_depth(memory, completions, throughput)
+    by_depth = _by_depth(memory, memory.depth_slope_per_s, completions, throughput)
     if not isinstance(metric, Missing) and not is_surprising(memory.arrivals, by_depth):
         return by_metric
     return max(by_metric, by_depth, 0.0)
 
 
-def _by_depth(memory: ScalingMemory, completions: float | None, throughput: float) -> float:
+def _by_depth(memory: ScalingMemory, slope_per_s: float, completions: float | None, throughput: float) -> float:
     """What the depth shows, while more waits than instances are ready."""
     waiting = memory.busy_since is not None
     served = throughput if completions is None and waiting else min(completions or 0.0, throughput)
-    return memory.depth_slope_per_s + served if waiting or completions is None else 0.0
+    return slope_per_s + served if waiting or completions is None else 0.0
 
 
 def _doubts(snapshot: ScalingSnapshot) -> list[str]:

@@ -20,9 +20,7 @@ JUDGED_ENOUGH = 36
 # Beyond what is expected to arrive, if the forecast is one that was judged; what errors it makes comes on top.
 LEARNED_RESERVE = 0.05
 # However quick a cold start is, the next minutes are looked at.
-LEAST_AHEAD_S = 180.0
-# What is given up should not be wanted back within the hour.
-PATIENCE_S = 3600.0
+LEAST_AHEAD_S = 60.0
 # Guards ceil() against 3.0000000000000004 instances.
 _EPSILON = 1e-9
 
@@ -92,7 +90,7 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
         return True
     begin_s, end_s = _ahead(load)
     backlog = kept_backlog(load, begin_s)
-    enough = max(_for_arrivals(load, begin_s, end_s, 0), _for_backlog(load, backlog, policy.drain_within_s))
+    enough = max(for_arrivals(load, begin_s, end_s, 0), for_backlog(load, backlog, policy.drain_within_s))
     if backlog > 0 and enough <= load.capacity:
         return False
     return _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
@@ -109,30 +107,12 @@ def needed(load: Load, policy: "Scaling") -> int:
     """Instances that, once they could serve, keep the promise and keep up with arrivals."""
     begin_s, end_s = _ahead(load)
     backlog = kept_backlog(load, begin_s)
-    return _whole(
-        _for_arrivals(load, begin_s, end_s, policy.headroom_pct),
-        _for_backlog(load, backlog, policy.drain_within_s),
+    return whole(
+        for_arrivals(load, begin_s, end_s, policy.headroom_pct),
+        for_backlog(load, backlog, policy.drain_within_s),
         _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
         _for_freeze(load, policy),
     )
-
-
-def sufficient(load: Load, policy: "Scaling") -> int:
-    """Instances that suffice from now on, and so soon are not wanted back."""
-    return _whole(
-        _for_backlog(load, load.depth, policy.drain_within_s),
-        _for_surprise(load, load.depth, 0.0, _ahead(load)[1], policy.drain_within_s, AT_RISK_SHARE),
-        _for_long(load, policy),
-        through_freeze(load, policy),
-    )
-
-
-def _for_long(load: Load, policy: "Scaling") -> float:
-    """Instances with which what is expected within the hour uses up no more than a share of the promise."""
-    if load.forecast.judged < JUDGED_ENOUGH:
-        return _for_arrivals(load, 0.0, load.cold_start_s, policy.headroom_pct)
-    expected = _expected(load, 0.0, PATIENCE_S)
-    return _for_a_share(load, load.depth, expected, 0.0, policy.drain_within_s, AT_RISK_SHARE)
 
 
 def through_freeze(load: Load, policy: "Scaling") -> int:
@@ -155,11 +135,11 @@ def _for_stretch(load: Load, freeze: Freeze, backlog: float, begin_s: float, pol
     pieces = [
         (until_s, high) for until_s, _, high in arrivals_between(load, begin_s, horizon_s(freeze, load.cold_start_s))
     ]
-    enough = _whole(max(high for _, high in pieces) / load.service_rate_per_s)
+    enough = whole(max(high for _, high in pieces) / load.service_rate_per_s)
     if not load.piles_up:
         return enough
     wait_s = share * policy.drain_within_s
-    enough = max(enough, _whole(_for_backlog(load, backlog, wait_s)))
+    enough = max(enough, whole(for_backlog(load, backlog, wait_s)))
     return bisect_left(range(enough), True, key=lambda count: _keeps(load, count, backlog, begin_s, pieces, wait_s))
 
 
@@ -179,25 +159,30 @@ def _keeps(
 
 def _ahead(load: Load) -> tuple[float, float]:
     """From when on what is ordered now serves, and until when it is missing if only the next look orders it."""
-    return load.cold_start_s, load.cold_start_s + (max(load.cold_start_s, LEAST_AHEAD_S) + load.looks_every_s)
+    return load.cold_start_s, until_next_order(load)
+
+
+def until_next_order(load: Load) -> float:
+    """Seconds from now until what the next look orders, and needs, would be there for certain."""
+    return load.cold_start_s + max(load.cold_start_s, LEAST_AHEAD_S) + load.looks_every_s
 
 
 def _expected(load: Load, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
     return ((until_s, mean) for until_s, mean, _ in arrivals_between(load, begin_s, end_s))
 
 
-def _whole(*needs: float) -> int:
+def whole(*needs: float) -> int:
     return math.ceil(max(needs) - _EPSILON)
 
 
-def _for_arrivals(load: Load, begin_s: float, end_s: float, headroom_pct: float) -> float:
+def for_arrivals(load: Load, begin_s: float, end_s: float, headroom_pct: float) -> float:
     """Instances that serve the most that is expected at any time."""
     most = max(mean for _, mean, _ in arrivals_between(load, begin_s, end_s))
     reserve = LEARNED_RESERVE if load.forecast.judged >= JUDGED_ENOUGH and headroom_pct > 0 else headroom_pct / 100
     return most * (1 + reserve) / load.service_rate_per_s
 
 
-def _for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
+def for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
     return backlog / (load.service_rate_per_s * drain_within_s)
 
 
@@ -218,9 +203,16 @@ def _for_a_share(
     share: float,
 ) -> float:
     """Instances that serve the backlog of `begin_s` and the arrivals, (until_s, rate), in a share of the promise."""
+    return max(most for _, most in served_in_time(load, backlog, arrivals, begin_s, share * drain_within_s))
+
+
+def served_in_time(
+    load: Load, backlog: float, arrivals: Iterable[tuple[float, float]], begin_s: float, wait_s: float
+) -> Iterator[tuple[float, float]]:
+    """Instances with which nothing waits longer than `wait_s` from `begin_s` on: (until_s, for all until then)."""
     most, at_s = 0.0, begin_s
     for until_s, rate_per_s in arrivals:
         backlog += rate_per_s * (until_s - at_s)
         at_s = until_s
-        most = max(most, backlog / (at_s - begin_s + share * drain_within_s))
-    return most / load.service_rate_per_s
+        most = max(most, backlog / ((at_s - begin_s + wait_s) * load.service_rate_per_s))
+        yield until_s, most

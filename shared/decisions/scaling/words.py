@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.decisions.scaling import effects
+from shared.decisions.scaling.giving_back import GivingBack
 from shared.decisions.scaling.load import LONGEST_SEEN_S, Load
 from shared.decisions.scaling.sizing import drain_s, wait_after
 from shared.domain import Measurement, Missing, ScalingMemory
@@ -149,6 +150,16 @@ def less_suffices(load: Load, policy: "Scaling", to: int) -> str:
         f"{_situation(load)}: for {_time(policy.hold_s)} {_instances(to)} would have kept "
         f"the promise of {_time(policy.drain_within_s)}."
     )
+
+
+def given_back(weighed: GivingBack, price_usd_per_hour: float | None) -> str:
+    """What giving back was weighed against."""
+    if price_usd_per_hour is None:
+        saves, harms = f"{weighed.saves_s / 3600:.1f} instance-hours", f"{weighed.harms_s / 3600:.1f}"
+    else:
+        per_s = price_usd_per_hour / 3600
+        saves, harms = f"{weighed.saves_s * per_s:.2f} USD", f"{weighed.harms_s * per_s:.2f}"
+    return f" That is expected to save {saves} within the hour; needing it back within a cold start weighs {harms}."
 
 
 def doubted(load: Load, memory: ScalingMemory) -> str:

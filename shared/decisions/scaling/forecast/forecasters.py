@@ -1,7 +1,8 @@
 """The ways to say what will arrive, each judged by what then arrived, and mixed by how right it was.
 
-*Quick*, *level* and *steady*: as now, followed within minutes, half an hour and an hour. *Day* and *week*: as usual at
-this hour (of this weekday), times how today compares with usual; once slot by slot, once smoothed over the neighbours.
+*Quick*, *level* and *steady*: as now, followed within minutes, half an hour and an hour. *Trend*: as now, and rising or
+falling on as lately. *Day* and *week*: as usual at this hour (of this weekday), times how today compares with usual;
+once slot by slot, once smoothed over the neighbours.
 Each is judged over days and over the last hours: what was right for weeks and is wrong since this morning counts little
 from noon on.
 """
@@ -11,25 +12,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from shared.decisions.scaling.forecast.profile import SLOT_S, SLOTS_A_DAY, SLOTS_A_WEEK, rate_in
 from shared.decisions.scaling.means import moved
-from shared.decisions.scaling.profile import SLOTS_A_DAY, SLOTS_A_WEEK, rate_in
 from shared.domain import ArrivalMemory, Forecaster
 
-Source = Literal["level", "steady", "quick", "day", "smooth_day", "week", "smooth_week"]
-SOURCES: tuple[Source, ...] = ("level", "steady", "quick", "day", "smooth_day", "week", "smooth_week")
-LEVELS, SEASONS = SOURCES[:3], SOURCES[3:]
+Source = Literal["level", "steady", "quick", "trend", "day", "smooth_day", "week", "smooth_week"]
+SOURCES: tuple[Source, ...] = ("level", "steady", "quick", "trend", "day", "smooth_day", "week", "smooth_week")
+LEVELS, SEASONS = SOURCES[:4], SOURCES[4:]
+
+# So slowly the levels follow. What rises steadily is ahead of each of them by what it rises in that time.
+LEVEL_SMOOTHING_S, STEADY_SMOOTHING_S = 1200.0, 3000.0
+# A trend fades: so much further it goes in all.
+TREND_GOES_ON_S = 1800.0
 
 ALONE = (1.0,) + (0.0,) * (len(SOURCES) - 1)
 """The weights with which the level is all there is."""
 
 # So many forecasts of each must have been judged before it counts: half a day of those that know usual days.
-JUDGED_ENOUGH = (1, 36, 36, 72, 72, 72, 72)
+JUDGED_ENOUGH = (1, 36, 36, 36, 72, 72, 72, 72)
 # Errors of the last three days and of the last hour and a half, in slots.
 ERROR_SLOTS, LATELY_SLOTS = 3 * SLOTS_A_DAY, 9
 # Too little costs more than too much.
 UNDER_WEIGHT = 2.0
-# An error twice as large counts an eighth; one more than twice as large as the least, nothing.
-SHARPNESS, MOST_WORSE = 3.0, 2.0
+# An error twice as large counts a sixteenth; one more than twice as large as the least, nothing.
+SHARPNESS, MOST_WORSE = 4.0, 2.0
 # Lately a forecaster may err by so much more than the best before it counts less.
 LATELY_TOLERATED = 1.3
 # That they are doubted is said once they had two days to be right, and are wrong by twice as much as before.
@@ -59,6 +65,8 @@ def says(memory: ArrivalMemory, source: Source, slot: int) -> float | None:
         return memory.steady_per_s
     if source == "quick":
         return memory.quick_per_s
+    if source == "trend":
+        return _trend(memory, slot)
     if source in ("day", "smooth_day"):
         usual = _usual(memory.day, SLOTS_A_DAY, slot, smooth=source == "smooth_day")
         return _as_today(memory, usual, memory.day_lately_per_s)
@@ -76,8 +84,8 @@ def mixed(memory: ArrivalMemory, weights: Sequence[float], slot: int) -> float:
 
 
 def now(memory: ArrivalMemory) -> float:
-    """What the levels together say of now, seasons apart."""
-    return mixed(memory, weights(memory, seasons=False), 0)
+    """What the levels and the trend say of now, seasons apart."""
+    return mixed(memory, weights(memory, seasons=False), memory.slot or 0)
 
 
 def weights(memory: ArrivalMemory, *, seasons: bool) -> tuple[float, ...]:
@@ -154,6 +162,14 @@ def _judged(one: Forecaster, said: float, rate: float, mean: float, exceeded_sha
         spread=spread,
         judged=count,
     )
+
+
+def _trend(memory: ArrivalMemory, slot: int) -> float:
+    """The rate of a slot by the slope that shows between a level and a slower one (Brown's double smoothing)."""
+    slope = (memory.level_per_s - memory.steady_per_s) / (STEADY_SMOOTHING_S - LEVEL_SMOOTHING_S)
+    ahead_s = SLOT_S * max(0, slot - (memory.slot or slot))
+    goes_on_s = TREND_GOES_ON_S * (1 - math.exp(-ahead_s / TREND_GOES_ON_S))
+    return max(0.0, memory.level_per_s + slope * (LEVEL_SMOOTHING_S + goes_on_s))
 
 
 def _usual(profile: str, slots: int, slot: int, *, smooth: bool) -> float | None:

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.decisions.scaling.forecasters import SOURCES, Source, doubted, mixed, mixture, scale, weights
-from shared.decisions.scaling.profile import SLOT_S
+from shared.decisions.scaling.forecast.forecasters import SOURCES, Source, doubted, mixed, mixture, scale, weights
+from shared.decisions.scaling.forecast.profile import SLOT_S
 from shared.domain import ArrivalMemory
 
 # Of what comes now beyond what was forecast, so much is expected to stay for each slot further ahead.
@@ -21,10 +21,12 @@ class Forecast:
 
     `high_per_s` is exceeded as rarely as the policy asks, by experience; `judged` forecasts have been compared with
     what came, `error_per_s` is their mean error over days (too little counts twice). `source` counts most in it.
+    `stays_per_s`: what arrives now and is more than noise.
     `doubted`: usual days and weeks were right for days and are wrong lately; they count little now.
     """
 
     source: Source
+    stays_per_s: float
     pieces: tuple[tuple[float, float, float], ...]
     error_per_s: float
     judged: int
@@ -40,16 +42,16 @@ def forecast(
 ) -> Forecast:
     """What arrives from `now` until `ahead_s` seconds later, and beyond.
 
-    For a moment it is `now_per_s`; `stays_per_s` is what of that is more than noise. Without `seasons` the levels alone
-    say what comes then, and are judged alone.
+    For a moment it is `now_per_s`; `stays_per_s` is what of that is more than noise. Without `seasons` the levels and
+    the trend alone say what comes then, and are judged alone; no less is expected than what stays.
     """
     found, judge = weights(memory, seasons=seasons), mixture(memory, seasons=seasons)
     since_1970_s = now.timestamp()
     first, last = int(since_1970_s // SLOT_S), int((since_1970_s + ahead_s) // SLOT_S)
     pieces = [(NOW_S, now_per_s, now_per_s)]
     for slot in range(first, last + 1):
-        said, kept = mixed(memory, found, slot), KEPT ** (slot - first)
-        mean = max(said, kept * stays_per_s + (1 - kept) * said) if seasons else stays_per_s
+        said, kept = mixed(memory, found, slot), KEPT ** (slot - first) if seasons else 1.0
+        mean = max(said, kept * stays_per_s + (1 - kept) * said)
         until_s = math.inf if slot == last else (slot + 1) * SLOT_S - since_1970_s
         if until_s <= NOW_S:
             continue
@@ -57,6 +59,7 @@ def forecast(
         pieces.append((until_s, mean, max(mean, high)))
     return Forecast(
         source=SOURCES[found.index(max(found))],
+        stays_per_s=stays_per_s,
         pieces=tuple(pieces),
         error_per_s=judge.error_per_s,
         judged=judge.judged,

@@ -3,13 +3,12 @@
 import math
 from dataclasses import replace
 
-from shared.decisions.scaling.forecasters import all_say, judged, scale
+from shared.decisions.scaling.forecast.forecasters import LEVEL_SMOOTHING_S, STEADY_SMOOTHING_S, all_say, judged, scale
+from shared.decisions.scaling.forecast.profile import SLOT_S, SLOTS_A_DAY, SLOTS_A_WEEK, rate_in, with_rate
 from shared.decisions.scaling.means import moved
-from shared.decisions.scaling.profile import SLOT_S, SLOTS_A_DAY, SLOTS_A_WEEK, rate_in, with_rate
 from shared.domain import ArrivalMemory, Fresh, Measurement
 
-QUICK_SMOOTHING_S, LEVEL_SMOOTHING_S, STEADY_SMOOTHING_S = 120.0, 1200.0, 3000.0
-NOISE_SMOOTHING_S = 14_400.0
+QUICK_SMOOTHING_S, NOISE_SMOOTHING_S = 120.0, 14_400.0
 # A level jumps to the quick one when that is off by so many times of what it usually is off.
 JUMP, STEADY_JUMP = 3.5, 7.0
 # Arrivals that show in the depth alone are noisier.

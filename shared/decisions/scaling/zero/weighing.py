@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from shared.decisions.scaling.idle import expected_s
 from shared.decisions.scaling.load import Load
 from shared.decisions.scaling.schedule import next_begins_at
+from shared.decisions.scaling.zero.idle import expected_s
 from shared.domain import IdleSpells
 
 if TYPE_CHECKING:
