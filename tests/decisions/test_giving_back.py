@@ -44,7 +44,7 @@ def rush(in_s: float) -> Pieces:
     return ((in_s, 0.5, 0.5), (math.inf, 5.0, 5.0))
 
 
-@pytest.mark.parametrize(("in_s", "kept"), [(600.0, 5), (1500.0, 5), (2700.0, 1), (7200.0, 1)])
+@pytest.mark.parametrize(("in_s", "kept"), [(300.0, 5), (600.0, 5), (2700.0, 1), (7200.0, 1)])
 def test_what_is_wanted_back_before_it_saved_anything_stays(in_s: float, kept: int) -> None:
     assert sufficient(load(rush(in_s)), rules()) == kept
 

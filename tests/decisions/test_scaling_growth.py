@@ -7,6 +7,15 @@ from shared.domain import ScalingMemory
 from tests.decisions.builders import KNOWN, LEARNED, NOW, Watch, fresh, later, missing, policy, snapshot, stale, wanted
 
 
+def test_a_surge_that_noise_does_not_explain_is_believed_at_once() -> None:
+    """Ten messages a second more than are served, seen for a minute: believed for as long again."""
+    watch = Watch()
+    busy = {"arrivals_per_s": 2, "completions_per_s": 2, "capacity": 2}
+    for minute in range(60):
+        watch.look(60 * minute, depth=8, **busy)
+    assert watch.look(3600, depth=608, **busy).numbers["arrivals_per_s"] > 10
+
+
 class TestWhatForbidsAnyChange:
     def test_an_unknown_depth_holds_and_says_why(self) -> None:
         intent = wanted(snapshot(depth=missing("503 from management"), arrivals_per_s=50))
