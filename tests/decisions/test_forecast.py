@@ -217,9 +217,11 @@ class TestColdStarts:
         watch = Watch(policy(cold_start_s=180.0))
         watch.look(0, depth=3000, completions_per_s=2)
         watch.changed(0, 2, 10)
-        for t in range(15, int(took_s) + 121, 15):
-            minute = t - t % 60  # the metric is of whole minutes: all ten are in it once they served from its beginning
-            ready = fresh(10 if minute - 60 >= took_s else 2, later(minute))
+        for t in range(15, int(took_s) + 181, 15):
+            end = (
+                t - t % 60 - 60
+            )  # of the minute that can be seen; all ten are in it once they served from its beginning
+            ready = fresh(10 if end - 60 >= took_s else 2, later(end))
             watch.look(t, depth=3000, completions_per_s=2, capacity=10, ready=ready)
         return watch
 
@@ -228,6 +230,14 @@ class TestColdStarts:
         learned_s = self.grown(took_s).memory.cold_start_s
         assert learned_s is not None
         assert took_s <= learned_s < took_s + 60
+
+    def test_without_a_metric_from_when_the_deployment_says_it(self) -> None:
+        watch = Watch(policy(cold_start_s=60.0))
+        watch.look(0, depth=3000, completions_per_s=2)
+        watch.changed(0, 2, 10)
+        watch.looks(15, 60, depth=3000, completions_per_s=2, capacity=10, ready=2)
+        watch.look(75, depth=3000, completions_per_s=2, capacity=10, ready=10)
+        assert watch.memory.cold_start_s == 75.0
 
     def test_it_is_not_believed_beyond_three_times_the_policys_word(self) -> None:
         watch = self.grown(900)

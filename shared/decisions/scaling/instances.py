@@ -76,9 +76,16 @@ def _with_arrived(memory: ScalingMemory, snapshot: ScalingSnapshot, ready: int, 
         if left > 0:
             return replace(memory, pending=(replace(oldest, instances=min(left, oldest.instances)), *rest))
         if seen is not None and seen.at > oldest.at:
-            memory = _with_cold_start(memory, (seen.at - oldest.at).total_seconds() - SHOWN_LATE_S)
+            late_s = 0.0 if _is_told_at_once(snapshot) else SHOWN_LATE_S
+            memory = _with_cold_start(memory, max(0.0, (seen.at - oldest.at).total_seconds() - late_s))
         pending = rest
     return memory if pending == memory.pending else replace(memory, pending=pending)
+
+
+def _is_told_at_once(snapshot: ScalingSnapshot) -> bool:
+    """Whether the ready instances are no metric, but what the deployment itself says (a cluster's)."""
+    ready, capacity = snapshot.ready, snapshot.capacity
+    return isinstance(ready, Fresh) and isinstance(capacity, Fresh) and ready.at == capacity.at
 
 
 def _with_cold_start(memory: ScalingMemory, took_s: float) -> ScalingMemory:
