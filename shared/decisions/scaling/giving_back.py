@@ -6,10 +6,9 @@ Both are reckoned in seconds of an instance. A price of lateness is nobody's to 
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.decisions.scaling.load import Load
 from shared.decisions.scaling.sizing import (
@@ -18,6 +17,7 @@ from shared.decisions.scaling.sizing import (
     arrivals_between,
     for_arrivals,
     for_backlog,
+    for_surprise,
     served_in_time,
     through_freeze,
     until_next_order,
@@ -34,8 +34,7 @@ _LEAST_DEVIATIONS = 0.5
 _ROOT_2 = math.sqrt(2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivingBack:
+class GivingBack(NamedTuple):
     """What it is expected to come to when instances are given back, in seconds of an instance.
 
     `saves_s`: not paid for within the hour, less the cold start that is paid for if they are wanted back in it.
@@ -50,8 +49,7 @@ class GivingBack:
         return self.saves_s > self.harms_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Need:
+class _Need(NamedTuple):
     """Instances needed at some time until `until_s`: a normal distribution."""
 
     until_s: float
@@ -70,7 +68,7 @@ def sufficient(load: Load, policy: "Scaling") -> int:
     kept = max(
         whole(
             for_backlog(load, load.depth, policy.drain_within_s),
-            max(most for _, _, most in _needs(load, policy, until_next_order(load))),
+            for_surprise(load, load.depth, 0.0, until_next_order(load), policy.drain_within_s, AT_RISK_SHARE),
         ),
         through_freeze(load, policy),
     )
@@ -78,7 +76,7 @@ def sufficient(load: Load, policy: "Scaling") -> int:
         return kept
     if load.forecast.judged < JUDGED_ENOUGH:  # nobody knows yet how far off a forecast is
         return max(kept, whole(for_arrivals(load, 0.0, load.cold_start_s, policy.headroom_pct)))
-    needs = _distributions(load, policy)
+    needs = _needs(load, policy)
     worth_it = bisect_left(
         range(kept, load.capacity), True, key=lambda left: _weighed(needs, left, load, policy).is_worth_it
     )
@@ -87,9 +85,9 @@ def sufficient(load: Load, policy: "Scaling") -> int:
 
 def weighed(load: Load, policy: "Scaling", to: int) -> GivingBack:
     """What it comes to if only `to` instances are kept."""
-    needs = _distributions(load, policy)
+    needs = _needs(load, policy)
     each = [_weighed(needs, left, load, policy) for left in range(to, load.capacity)]
-    return GivingBack(saves_s=sum(one.saves_s for one in each), harms_s=sum(one.harms_s for one in each))
+    return GivingBack(sum(one.saves_s for one in each), sum(one.harms_s for one in each))
 
 
 def _weighed(needs: Sequence[_Need], left: int, load: Load, policy: "Scaling") -> GivingBack:
@@ -101,23 +99,17 @@ def _weighed(needs: Sequence[_Need], left: int, load: Load, policy: "Scaling") -
         lacks_s += wanted * max(0.0, min(need.until_s, load.cold_start_s) - begin_s)
         begin_s = need.until_s
     quantile_pct = policy.forecast_quantile_pct
-    return GivingBack(
-        saves_s=saves_s - wanted * load.cold_start_s, harms_s=lacks_s * quantile_pct / (100 - quantile_pct)
-    )
+    return GivingBack(saves_s - wanted * load.cold_start_s, lacks_s * quantile_pct / (100 - quantile_pct))
 
 
-def _distributions(load: Load, policy: "Scaling") -> list[_Need]:
+def _needs(load: Load, policy: "Scaling") -> list[_Need]:
+    """What serves all in time until each piece's end, as uncertain as the upper bound is far from the mean."""
     deviations = max(_LEAST_DEVIATIONS, NormalDist().inv_cdf(policy.forecast_quantile_pct / 100))
-    return [
-        _Need(until_s=until_s, mean=mean, deviation=(most - mean) / deviations)
-        for until_s, mean, most in _needs(load, policy, PATIENCE_S)
-    ]
-
-
-def _needs(load: Load, policy: "Scaling", until_s: float) -> Iterable[tuple[float, float, float]]:
-    """Instances that serve all in time until each piece's end: (until_s, as expected, at most)."""
-    pieces = list(arrivals_between(load, 0.0, until_s))
+    pieces = list(arrivals_between(load, 0.0, PATIENCE_S))
     wait_s = AT_RISK_SHARE * policy.drain_within_s
     expected = served_in_time(load, load.depth, ((end_s, mean) for end_s, mean, _ in pieces), 0.0, wait_s)
     most = served_in_time(load, load.depth, ((end_s, high) for end_s, _, high in pieces), 0.0, wait_s)
-    return ((end_s, mean, high) for (end_s, mean), (_, high) in zip(expected, most, strict=True))
+    return [
+        _Need(until_s, mean, (high - mean) / deviations)
+        for (until_s, mean), (_, high) in zip(expected, most, strict=True)
+    ]

@@ -19,7 +19,7 @@ ORDERED_SHARE = 0.75
 JUDGED_ENOUGH = 36
 # Beyond what is expected to arrive, if the forecast is one that was judged; what errors it makes comes on top.
 LEARNED_RESERVE = 0.05
-# However quick a cold start is, the next minutes are looked at.
+# However quick a cold start is, the next minute is looked at.
 LEAST_AHEAD_S = 60.0
 # Guards ceil() against 3.0000000000000004 instances.
 _EPSILON = 1e-9
@@ -93,7 +93,7 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
     enough = max(for_arrivals(load, begin_s, end_s, 0), for_backlog(load, backlog, policy.drain_within_s))
     if backlog > 0 and enough <= load.capacity:
         return False
-    return _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
+    return for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
 
 
 def is_expected_late(load: Load, policy: "Scaling") -> bool:
@@ -110,7 +110,7 @@ def needed(load: Load, policy: "Scaling") -> int:
     return whole(
         for_arrivals(load, begin_s, end_s, policy.headroom_pct),
         for_backlog(load, backlog, policy.drain_within_s),
-        _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
+        for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
         _for_freeze(load, policy),
     )
 
@@ -186,7 +186,7 @@ def for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
     return backlog / (load.service_rate_per_s * drain_within_s)
 
 
-def _for_surprise(
+def for_surprise(
     load: Load, backlog: float, begin_s: float, end_s: float, drain_within_s: float, share: float
 ) -> float:
     """Instances with which no message waits for more than a share of the promise, though the most arrives that may."""
