@@ -40,10 +40,18 @@ async def now(arena: Arena) -> dict[str, Any]:
     return dict((await arena.call("GET", "targets/chat", status=200))["now"])
 
 
-@pytest.mark.parametrize("by", ["requests", "cpu_utilization"])
-async def test_many_requests_are_met_and_capacity_comes_back(open_arena: OpenArena, by: str) -> None:
+@pytest.mark.parametrize(
+    ("by", "size"),
+    [
+        ("requests", CALLED.size),
+        ("requests", "Standard_NC6s_v3"),
+        ("cpu_utilization", CALLED.size),
+        ("gpu_utilization", "Standard_NC6s_v3"),
+    ],
+)
+async def test_many_requests_are_met_and_capacity_comes_back(open_arena: OpenArena, by: str, size: str) -> None:
     """1.6 requests a second want four instances of which each serves half a request a second."""
-    async with open_arena(shape=CALLED, policy=policy(by)) as arena:
+    async with open_arena(shape=replace(CALLED, size=size), policy=policy(by)) as arena:
         arena.world.call(steady(1.6, 28))
         await arena.pass_time(18 * MINUTE_S)
         assert 4 <= arena.capacity() <= 8
