@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.scaling import table
 from bench.scaling.compare import LEAST_PROMISE_ITEMS, Job, Source, run, together, workloads
 from bench.scaling.goals import Contest, Runner, verdicts
-from bench.scaling.workloads import NAMES
+from bench.scaling.workloads import NAMES, Listed
 from shared.simulation.options import between
 from shared.simulation.traces import TraceInvalid
 
@@ -63,32 +63,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     started_s = time.monotonic()
     try:
-        jobs, skipped = _jobs(args)
+        jobs, skipped, mended = _jobs(args)
     except Refused as refused:
         print(f"bench.scaling: {refused}", file=sys.stderr)
         return 2
-    for sentence in skipped:
+    for sentence in (*skipped, *mended):
         print(sentence, file=sys.stderr)
     contests = _grouped(jobs, _run(jobs, args.jobs))
     text = f"{table.report(contests)}\n{table.LEGEND}\n"
     print(text)
     if args.json is not None:
-        args.json.write_text(json.dumps(_told(args, contests, skipped), indent=1, allow_nan=False), "utf-8")
+        args.json.write_text(json.dumps(_told(args, contests, skipped, mended), indent=1, allow_nan=False), "utf-8")
     if args.results is not None:
         minutes = (time.monotonic() - started_s) / 60
         RESULTS.write_text(_results(args, argv, minutes, text), "utf-8")
     return 0
 
 
-def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[str]]:
+def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[str], list[str]]:
+    """What is to be played, what is skipped, and what was mended on reading."""
     sources = _sources(args)
     seeds = args.seeds or (1 if args.quick else 5)
     cold_starts_s = args.cold_start or (COLD_STARTS_S[:1] if args.quick or args.arrivals else COLD_STARTS_S)
     jobs: list[Job] = []
     skipped: list[str] = []
+    mended: list[str] = []
     for source in sources:
         found, missing = _found(source)
         skipped += missing
+        mended += [f"{entry.workload.name}: {sentence}" for entry in found for sentence in entry.mended]
         jobs += [
             Job(
                 source=source,
@@ -103,11 +106,11 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[str]]:
             )
             for seed in range(seeds)
             for cold_start_s in cold_starts_s
-            for index in range(found)
+            for index in range(len(found))
         ]
     if not jobs:
         raise Refused("there is nothing to compare on: " + " ".join(skipped))
-    return jobs, skipped
+    return jobs, skipped, mended
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
@@ -120,7 +123,7 @@ def _sources(args: argparse.Namespace) -> list[Source]:
     return [Source(path=args.arrivals, column=args.column, service=args.service)]
 
 
-def _found(source: Source) -> tuple[int, tuple[str, ...]]:
+def _found(source: Source) -> tuple[tuple[Listed, ...], tuple[str, ...]]:
     try:
         found, skipped = workloads(source, 0)
     except TraceInvalid as invalid:
@@ -134,7 +137,7 @@ def _found(source: Source) -> tuple[int, tuple[str, ...]]:
             raise Refused(
                 f"an item of {name} takes {service_s:.3g} s of an instance, not {bounds}: give --service SECONDS"
             )
-    return len(found), skipped
+    return found, skipped
 
 
 def _run(jobs: Sequence[Job], processes: int) -> dict[Job, Contest]:
@@ -164,11 +167,14 @@ def _grouped(jobs: Sequence[Job], done: dict[Job, Contest]) -> list[Contest]:
     return [together(contests) for contests in seeds.values()]
 
 
-def _told(args: argparse.Namespace, contests: Sequence[Contest], skipped: Sequence[str]) -> dict[str, object]:
+def _told(
+    args: argparse.Namespace, contests: Sequence[Contest], skipped: Sequence[str], mended: Sequence[str]
+) -> dict[str, object]:
     """For machines: shares of 1, seconds, hours; a delay of an item that was never done is null."""
     return {
         "one_operation": args.one_operation,
         "skipped": list(skipped),
+        "mended": list(mended),
         "contests": [
             {
                 "workload": contest.workload,

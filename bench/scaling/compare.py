@@ -66,7 +66,9 @@ def workloads(source: Source, seed: int) -> tuple[tuple[Listed, ...], tuple[str,
         found, skipped = listed([source.name], seed=seed)
         return tuple(found), tuple(skipped)
     read_now = read(source.path, column=source.column, service=source.service, seed=seed)
-    return tuple(Listed(group=workload.name, workload=workload, learnable=False) for workload in read_now), ()
+    return tuple(
+        Listed(group=workload.name, workload=workload, learnable=False, mended=mended) for workload, mended in read_now
+    ), ()
 
 
 def promise_for(cold_start_s: float, service_s: float) -> float:

@@ -17,6 +17,10 @@ KNOWN = {
 }
 
 
+type Read = tuple[Workload, tuple[str, ...]]
+"""A workload, and what was mended on reading it."""
+
+
 class TraceAbsent(Exception):
     """A known trace is not on this machine: the text says which file was looked for."""
 
@@ -26,13 +30,13 @@ def recorded(path: Path, *, column: str | None = None, service: str | None = Non
     return parse(path.read_bytes(), path.name, column=column, service=service)
 
 
-def read(path: Path, *, column: str | None = None, service: str | None = None, seed: int = 0) -> list[Workload]:
+def read(path: Path, *, column: str | None = None, service: str | None = None, seed: int = 0) -> list[Read]:
     """A file's workloads, one a series, named after the file. Raises as `recorded`."""
     stem = path.name.removesuffix(".gz").removesuffix(".csv")
     return _workloads(stem, recorded(path, column=column, service=service), seed)
 
 
-def known(name: str, *, folder: Path = FOLDER, seed: int = 0) -> list[Workload]:
+def known(name: str, *, folder: Path = FOLDER, seed: int = 0) -> list[Read]:
     """The workloads of one of `KNOWN`. Raises TraceAbsent."""
     path = folder / KNOWN[name]
     if not path.is_file():
@@ -40,5 +44,8 @@ def known(name: str, *, folder: Path = FOLDER, seed: int = 0) -> list[Workload]:
     return _workloads(name, recorded(path), seed)
 
 
-def _workloads(name: str, traces: list[Trace], seed: int) -> list[Workload]:
-    return [workload_of(trace, f"{name}_{trace.name}" if trace.name else name, seed=seed) for trace in traces]
+def _workloads(name: str, traces: list[Trace], seed: int) -> list[Read]:
+    return [
+        (workload_of(trace, f"{name}_{trace.name}" if trace.name else name, seed=seed), tuple(trace.notes))
+        for trace in traces
+    ]

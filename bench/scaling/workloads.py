@@ -16,11 +16,12 @@ LEARNABLE = frozenset({"lora", "nab_elb", "nab_twitter", "daily", "weekly", "bat
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Listed:
-    """One workload of the list. `group` is its entry of NAMES: nab_twitter has several workloads."""
+    """One workload of the list. `group` is its entry of NAMES: nab_twitter has several. `mended`: what was."""
 
     group: str
     workload: Workload
     learnable: bool
+    mended: tuple[str, ...] = ()
 
 
 def listed(names: Iterable[str] = NAMES, *, folder: Path = FOLDER, seed: int = 0) -> tuple[list[Listed], list[str]]:
@@ -33,9 +34,12 @@ def listed(names: Iterable[str] = NAMES, *, folder: Path = FOLDER, seed: int = 0
     skipped: list[str] = []
     for name in names:
         try:
-            workloads = known(name, folder=folder, seed=seed) if name in KNOWN else [family(name, seed)]
+            workloads = known(name, folder=folder, seed=seed) if name in KNOWN else [(family(name, seed), ())]
         except TraceAbsent as absent:
             skipped.append(str(absent))
             continue
-        found += [Listed(group=name, workload=workload, learnable=name in LEARNABLE) for workload in workloads]
+        found += [
+            Listed(group=name, workload=workload, learnable=name in LEARNABLE, mended=mended)
+            for workload, mended in workloads
+        ]
     return found, skipped

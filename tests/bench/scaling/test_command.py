@@ -78,6 +78,14 @@ def test_a_series_of_rates_with_another_promise_and_cold_start(series: Path, tmp
     assert {"frontier", "nowhere worse"} == {goal["goal"] for goal in contest["goals"]}
 
 
+def test_what_was_mended_on_reading_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"2026-03-02T{minute // 60:02d}:{minute % 60:02d}:00Z", 20) for minute in range(0, 120, 5)]
+    gap = write(tmp_path / "gap.csv.gz", [("timestamp", "value"), *rows[:10], *rows[12:]])
+    (told,) = figures_of(tmp_path, "--arrivals", str(gap), "--seeds", "1", "--service", "10")["mended"]
+    assert told.startswith("gap: 2 missing values in 1 gaps were filled")
+    assert told in capsys.readouterr().err
+
+
 def test_azures_terms_are_everybodys(requests: Path, tmp_path: Path) -> None:
     free, bound = (
         figures_of(tmp_path, "--arrivals", str(requests), "--seeds", "1", *terms) for terms in ([], ["--one-operation"])

@@ -105,5 +105,5 @@ def test_the_known_traces() -> None:
 def test_any_other_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("series,timestamp,value\nA,2026-01-05T00:00Z,1\nA,2026-01-05T00:05Z,2\n", encoding="utf-8")
-    (load,) = read(path, service="30")
-    assert (load.name, load.service_s) == ("mine_A", 30)
+    ((load, mended),) = read(path, service="30")
+    assert (load.name, load.service_s, mended) == ("mine_A", 30, ())
