@@ -112,13 +112,15 @@ class Scaling(Part):
     """If completions have not risen this long after added instances are ready, more would not help: none are added."""
 
     headroom_pct: Annotated[float, Field(strict=True, ge=0, le=90, json_schema_extra=unit("percent"))] = 20.0
-    """Capacity for arrivals beyond those that the rates show: 20 orders for 1.2 times as many. Not for the backlog."""
+    """Capacity for arrivals beyond those that the rates show: 20 orders for 1.2 times as many. Not for the backlog.
+    Once forecasts were judged for six hours, 5 takes its place, and what they usually err by."""
 
     forecast: Literal["off", "shadow", "on"] = "shadow"
     """Whether usual days and weeks say what will arrive: `shadow` judges the forecast and decides without it."""
 
     forecast_quantile_pct: Annotated[float, Field(strict=True, ge=50, le=99, json_schema_extra=unit("percent"))] = 93.0
-    """Capacity is enough for the arrivals of so many of 100 cases, by past errors of the forecast."""
+    """Capacity is enough for the arrivals of so many of 100 cases, by past errors of the forecast. What is given back
+    is weighed by it too: at 93, a second in which an instance lacks weighs as 93/7 idle ones."""
 
     price_usd_per_hour: (
         Annotated[float, Field(strict=True, ge=0, le=1e5, json_schema_extra=unit("US dollars per instance and hour"))]

@@ -154,8 +154,8 @@ def _with_defaults(plain: Plain) -> Plain:
     return plain
 
 
-TREND = 3
-"""Where the trend stands among the forecasters (`shared.decisions.scaling.forecast.forecasters.SOURCES`)."""
+# Where the trend stood among the forecasters in the version that brought it, whatever their order is today.
+_TREND = 3
 
 
 def _with_trend(memory: Plain) -> Plain:
@@ -163,10 +163,12 @@ def _with_trend(memory: Plain) -> Plain:
     arrivals: Any = memory.get("arrivals")
     if not isinstance(arrivals, dict):
         return memory
-    made, forecasters = arrivals.get("made", ()), arrivals.get("forecasters", ())
-    arrivals = arrivals | {"made": [[*said[:TREND], -1.0, *said[TREND:]] for said in made]}
-    if forecasters:
-        arrivals["forecasters"] = [*forecasters[:TREND], {}, *forecasters[TREND:]]
+    made, forecasters = arrivals.get("made"), arrivals.get("forecasters")
+    if isinstance(made, list):
+        said = [[*one[:_TREND], -1.0, *one[_TREND:]] if isinstance(one, list) else one for one in made]
+        arrivals = arrivals | {"made": said}
+    if isinstance(forecasters, list) and forecasters:
+        arrivals = arrivals | {"forecasters": [*forecasters[:_TREND], {}, *forecasters[_TREND:]]}
     return memory | {"arrivals": arrivals}
 
 

@@ -1,5 +1,7 @@
 """When more instances would not help: nothing is taken from the queue, or the last growth brought no completions."""
 
+import pytest
+
 from shared.policy import KnownRate
 from tests.decisions.builders import Watch, missing, policy
 
@@ -39,10 +41,22 @@ class TestNothingIsCompleted:
 
 
 class TestGrowthThatDidNotHelp:
+    @pytest.mark.parametrize("ready", [1, 2, "missing"])
+    def test_a_reading_of_fewer_instances_is_not_held_against_it(self, ready: int | str) -> None:
+        watch = Watch(RULES.model_copy(update={"cold_start_s": 900.0}))
+        watch.looks(0, 60, **BACKLOG, completions_per_s=2)
+        watch.changed(60, 2, 8)
+        watch.looks(75, 225, depth=5000, capacity=8, ready=2, completions_per_s=2)
+        watch.looks(240, 480, depth=5000, capacity=8, completions_per_s=8)
+        watch.look(495, depth=5000, capacity=8, completions_per_s=8, ready=missing() if ready == "missing" else ready)
+        rules = {intent.rule for intent in watch.looks(510, 900, depth=5000, capacity=8, completions_per_s=8)}
+        assert "not_capacity_bound" not in rules
+
     def test_minutes_of_more_instances_are_not_held_against_it(self) -> None:
         """Two become one, and before its metrics are of one instance, two again: they do what two did before."""
         watch = Watch(RULES)
         watch.looks(0, 600, **BACKLOG, completions_per_s=2)
+        watch.changed(600, 2, 1)
         watch.look(615, depth=5000, capacity=1, completions_per_s=2)
         watch.changed(615, 1, 2)
         watch.looks(630, 780, depth=5000, capacity=2, ready=1, completions_per_s=1)

@@ -96,6 +96,15 @@ def test_fresh_stale_and_missing_stay_what_they_were() -> None:
 PLACE_OF_TREND = 3
 
 
+@pytest.mark.parametrize("damaged", ['{"made":null}', '{"made":3}', '{"made":[4]}', '{"forecasters":{"a":1}}', "7"])
+def test_a_memory_that_is_damaged_is_told_and_not_stumbled_over(damaged: str) -> None:
+    memory = f'{{"schema":1,"arrivals":{damaged}}}'
+    with pytest.raises(CorruptRow, match="arrivals"):
+        decode(ScalingMemory, memory)
+    with pytest.raises(CorruptRow, match="arrivals"):
+        decode(TargetRecord, f'{{"schema":3,"scaling":{memory}}}')
+
+
 def test_a_memory_of_before_the_trend_gets_a_place_for_it() -> None:
     text = (Path(__file__).parent / "written" / "ScalingMemory.1.json").read_text("utf-8")
     arrivals = decode(ScalingMemory, text).arrivals

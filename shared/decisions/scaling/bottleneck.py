@@ -31,6 +31,16 @@ def after_growth(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     )
 
 
+def after_shrinking(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
+    """The memory without a growth to judge. What is given back completes no more: the next growth is not to be held
+    against minutes of more instances.
+    """
+    left = memory.completions_per_s
+    if left is not None:
+        left *= decision.to / decision.current
+    return replace(forgotten(memory), completions_per_s=left)
+
+
 def forgotten(memory: ScalingMemory) -> ScalingMemory:
     """The memory without a growth to judge."""
     return replace(memory, grown_from=None, grown_to=None, ready_since=None, completions_before_growth_per_s=None)

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.decisions.scaling import bottleneck, budget, freezes, giving_back, instances, numbers, words
-from shared.decisions.scaling.giving_back import sufficient
 from shared.decisions.scaling.load import Load, read_load
 from shared.decisions.scaling.schedule import Scheduled, below_schedule, lead_s, scheduled, with_floor
 from shared.decisions.scaling.sizing import (
@@ -58,22 +57,23 @@ def decide(
     limits = _limits(seen, load, policy)
     horizon_s = max(lead_s(load.cold_start_s), freezes.horizon_s(load.freeze, load.cold_start_s))
     known = scheduled(policy.schedule, now, horizon_s, above=policy.min)
+    kept = with_floor(policy, scheduled(policy.schedule, now, max(horizon_s, giving_back.PATIENCE_S))).min
     policy = with_floor(policy, known)
-    case = _Case(load=load, policy=policy, limits=limits, known=known, needed=needed(load, policy), now=now)
+    case = _Case(load=load, policy=policy, limits=limits, known=known, kept=kept, needed=needed(load, policy), now=now)
     enough_through_freeze = through_freeze(load, policy)
     told = numbers.of_load(load, policy, case.needed, limits) | numbers.of_freeze(load, enough_through_freeze)
     kind, value, rule, reason, memory = _wish(case, memory)
     reason += words.doubted(load, memory) + words.frozen(load, enough_through_freeze, now)
-    if rule == "less_suffices" and value is not None:
-        given_back = giving_back.weighed(load, policy, value)
-        told |= numbers.of_giving_back(given_back)
-        reason += words.given_back(given_back, seen.price_usd_per_hour)
+    if rule == "less_suffices" and value is not None and giving_back.may_be_weighed(load):
+        sums = giving_back.weighed(load, policy, value)
+        told |= numbers.of_giving_back(sums)
+        reason += words.weighed(sums, seen.price_usd_per_hour)
     if rule.endswith("limited_by_budget") and seen.price_usd_per_hour is None:
         reason = f"{reason} {budget.PRICE_UNKNOWN}"
     if policy.zero is not None and memory.idle is not None:
-        weighed = weighing.weigh(policy, policy.zero, memory.idle, load, seen.price_usd_per_hour, now)
-        if weighed is not None:
-            told, reason = told | weighed.numbers, f"{reason} {weighed.sentence}"
+        of_zero = weighing.weigh(policy, policy.zero, memory.idle, load, seen.price_usd_per_hour, now)
+        if of_zero is not None:
+            told, reason = told | of_zero.numbers, f"{reason} {of_zero.sentence}"
     return (_intent(seen, now, kind, rule, reason, value, told),), memory
 
 
@@ -85,7 +85,7 @@ def after_change(memory: ScalingMemory, decision: Decision) -> ScalingMemory:
     changed = replace(changed, effect=changed.wished_effect, wished_effect=None)
     changed = instances.ordered(changed, decision.at, decision.to - decision.current)
     if decision.to < decision.current:
-        return replace(bottleneck.forgotten(changed), grown_at=None)
+        return replace(bottleneck.after_shrinking(changed, decision), grown_at=None)
     return bottleneck.after_growth(changed, decision)
 
 
@@ -135,12 +135,15 @@ def _limits(snapshot: ScalingSnapshot, load: Load, policy: "Scaling") -> Mapping
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """What one wish rests on. `limits` cap growth, `known` is a scheduled load ahead, `needed` keep the promise."""
+    """What one wish rests on. `limits` cap growth, `known` is a scheduled load to order for, `kept` are not given
+    back for one within the hour, `needed` keep the promise.
+    """
 
     load: Load
     policy: "Scaling"
     limits: Mapping[str, int]
     known: Scheduled | None
+    kept: int
     needed: int
     now: datetime
 
@@ -233,7 +236,7 @@ def _growth(case: _Case, memory: ScalingMemory) -> Wish:
 def _shrink(case: _Case, memory: ScalingMemory) -> Wish:
     """Less is asked for only on complete data, once it has sufficed for a while: the most needed in it."""
     load, policy, now = case.load, case.policy, case.now
-    enough = max(policy.min, sufficient(load, policy))
+    enough = max(case.kept, giving_back.sufficient(load, policy))
     if enough >= load.capacity:
         memory = _all_needed(memory)
         late = drain_s(load) > policy.drain_within_s
@@ -287,7 +290,7 @@ def _intent(
     rule: str,
     reason: str,
     value: int | None = None,
-    numbers: Mapping[str, float] | None = None,
+    told: Mapping[str, float] | None = None,
 ) -> Intent:
     return Intent(
         target=snapshot.target,
@@ -298,5 +301,5 @@ def _intent(
         reason=reason,
         at=now,
         value=value,
-        numbers=numbers or {},
+        numbers=told or {},
     )

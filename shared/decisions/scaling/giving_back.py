@@ -6,7 +6,7 @@ Both are reckoned in seconds of an instance. A price of lateness is nobody's to 
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +17,6 @@ from shared.decisions.scaling.sizing import (
     arrivals_between,
     for_arrivals,
     for_backlog,
-    for_surprise,
-    served_in_time,
     through_freeze,
     until_next_order,
     whole,
@@ -27,7 +25,7 @@ from shared.decisions.scaling.sizing import (
 if TYPE_CHECKING:
     from shared.policy.scaling import Scaling
 
-# So far ahead it is looked whether what is given back is wanted back.
+# So far ahead it is looked whether what is given back is wanted back. Then it saved nothing: two changes for nothing.
 PATIENCE_S = 3600.0
 # A quantile nearer to the mean than this tells no deviation.
 _LEAST_DEVIATIONS = 0.5
@@ -37,16 +35,12 @@ _ROOT_2 = math.sqrt(2)
 class GivingBack(NamedTuple):
     """What it is expected to come to when instances are given back, in seconds of an instance.
 
-    `saves_s`: not paid for within the hour, less the cold start that is paid for if they are wanted back in it.
-    `harms_s`: lacking until others could serve, as the policy's quantile weighs that.
+    `saves_s`: not paid for within the hour, less all of it as far as they are wanted back in it.
+    `harms_s`: lacking within a cold start, until others could serve, as the policy's quantile weighs that.
     """
 
     saves_s: float
     harms_s: float
-
-    @property
-    def is_worth_it(self) -> bool:
-        return self.saves_s > self.harms_s
 
 
 class _Need(NamedTuple):
@@ -66,21 +60,23 @@ class _Need(NamedTuple):
 def sufficient(load: Load, policy: "Scaling") -> int:
     """Instances that suffice from now on; none of the rest would be ordered back at the next look."""
     kept = max(
-        whole(
-            for_backlog(load, load.depth, policy.drain_within_s),
-            for_surprise(load, load.depth, 0.0, until_next_order(load), policy.drain_within_s, AT_RISK_SHARE),
-        ),
+        whole(for_backlog(load, load.depth, policy.drain_within_s), _most_needed(load, policy)),
         through_freeze(load, policy),
     )
     if kept >= load.capacity:
         return kept
-    if load.forecast.judged < JUDGED_ENOUGH:  # nobody knows yet how far off a forecast is
+    if not may_be_weighed(load):
         return max(kept, whole(for_arrivals(load, 0.0, load.cold_start_s, policy.headroom_pct)))
     needs = _needs(load, policy)
     worth_it = bisect_left(
-        range(kept, load.capacity), True, key=lambda left: _weighed(needs, left, load, policy).is_worth_it
+        range(kept, load.capacity), True, key=lambda left: _is_worth_it(_weighed(needs, left, load, policy))
     )
     return kept + worth_it
+
+
+def may_be_weighed(load: Load) -> bool:
+    """Whether it is known how far off forecasts are."""
+    return load.forecast.judged >= JUDGED_ENOUGH
 
 
 def weighed(load: Load, policy: "Scaling", to: int) -> GivingBack:
@@ -88,6 +84,10 @@ def weighed(load: Load, policy: "Scaling", to: int) -> GivingBack:
     needs = _needs(load, policy)
     each = [_weighed(needs, left, load, policy) for left in range(to, load.capacity)]
     return GivingBack(sum(one.saves_s for one in each), sum(one.harms_s for one in each))
+
+
+def _is_worth_it(one: GivingBack) -> bool:
+    return one.saves_s > one.harms_s
 
 
 def _weighed(needs: Sequence[_Need], left: int, load: Load, policy: "Scaling") -> GivingBack:
@@ -99,17 +99,40 @@ def _weighed(needs: Sequence[_Need], left: int, load: Load, policy: "Scaling") -
         lacks_s += wanted * max(0.0, min(need.until_s, load.cold_start_s) - begin_s)
         begin_s = need.until_s
     quantile_pct = policy.forecast_quantile_pct
-    return GivingBack(saves_s - wanted * load.cold_start_s, lacks_s * quantile_pct / (100 - quantile_pct))
+    return GivingBack(saves_s - wanted * PATIENCE_S, lacks_s * quantile_pct / (100 - quantile_pct))
+
+
+def _most_needed(load: Load, policy: "Scaling") -> float:
+    """Instances without which the next look would order, though the most arrives that may."""
+    most = ((until_s, high) for until_s, _, high in arrivals_between(load, 0.0, until_next_order(load)))
+    return max(need for _, need in _needed_by_then(load, most, policy))
 
 
 def _needs(load: Load, policy: "Scaling") -> list[_Need]:
-    """What serves all in time until each piece's end, as uncertain as the upper bound is far from the mean."""
+    """What is needed until each piece's end, as uncertain as the upper bound is far from the mean."""
     deviations = max(_LEAST_DEVIATIONS, NormalDist().inv_cdf(policy.forecast_quantile_pct / 100))
     pieces = list(arrivals_between(load, 0.0, PATIENCE_S))
-    wait_s = AT_RISK_SHARE * policy.drain_within_s
-    expected = served_in_time(load, load.depth, ((end_s, mean) for end_s, mean, _ in pieces), 0.0, wait_s)
-    most = served_in_time(load, load.depth, ((end_s, high) for end_s, _, high in pieces), 0.0, wait_s)
+    expected = _needed_by_then(load, ((until_s, mean) for until_s, mean, _ in pieces), policy)
+    most = _needed_by_then(load, ((until_s, high) for until_s, _, high in pieces), policy)
     return [
         _Need(until_s, mean, (high - mean) / deviations)
         for (until_s, mean), (_, high) in zip(expected, most, strict=True)
     ]
+
+
+def _needed_by_then(
+    load: Load, arrivals: Iterable[tuple[float, float]], policy: "Scaling"
+) -> Iterator[tuple[float, float]]:
+    """Instances that serve all arrivals, (until_s, rate), in a share of the promise: (until_s, for all until then).
+
+    From whatever moment on: what is idle in the calm before a rush does not serve it.
+    """
+    wait_s = AT_RISK_SHARE * policy.drain_within_s
+    since: list[tuple[float, float]] = [(0.0, load.depth)]  # what came and waits, from each moment on
+    begin_s = most = 0.0
+    for until_s, rate_per_s in arrivals:
+        since = [(at_s, work + rate_per_s * (until_s - begin_s)) for at_s, work in since]
+        most = max(most, *(work / (until_s - at_s + wait_s) for at_s, work in since))
+        yield until_s, most / load.service_rate_per_s
+        since.append((until_s, 0.0))
+        begin_s = until_s

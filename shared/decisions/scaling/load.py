@@ -85,7 +85,8 @@ def read_load(
     completions = snapshot.completions_per_s.value if isinstance(snapshot.completions_per_s, Fresh) else None
     cold_start_s = instances.cold_start_s(memory, policy)
     stays = _arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready)
-    now_per_s = max(stays, _by_depth(memory, _surge_per_s(memory, rise), completions, service_rate * ready))
+    surge_per_s = _surge_per_s(memory, rise, _served_per_s(memory, completions, service_rate * ready))
+    now_per_s = max(stays, _by_depth(memory, surge_per_s, completions, service_rate * ready))
     freeze = freezes.ahead(snapshot, now, cold_start_s)
     seen_s = min(LONGEST_SEEN_S, freezes.horizon_s(freeze, cold_start_s))
     return (
@@ -159,12 +160,12 @@ def _rise(memory: ScalingMemory, measured: Measurement) -> _Rise | None:
     return _Rise((measured.value - memory.depth) / elapsed_s, elapsed_s)
 
 
-def _surge_per_s(memory: ScalingMemory, rise: _Rise | None) -> float:
+def _surge_per_s(memory: ScalingMemory, rise: _Rise | None, served_per_s: float) -> float:
     """How fast the depth rises for the next moment: as smoothed, but what noise does not explain is believed at once,
     for as long again as it was seen. It may be a batch that is all there already.
     """
     slope = memory.depth_slope_per_s
-    if rise is None or not is_surprising(memory.arrivals, rise.per_s):
+    if rise is None or not is_surprising(memory.arrivals, rise.per_s + served_per_s):
         return slope
     return moved(slope, rise.per_s, min(1.0, rise.elapsed_s / NOW_S))
 
@@ -214,8 +215,6 @@ def _with_completions(
         elapsed_s = max(0.0, (sample.at - memory.completions_at).total_seconds())
         smoothing_s = COMPLETIONS_SMOOTHING_SHARE * policy.not_capacity_bound_after_s
         smoothed = moved(known, sample.value, elapsed_s / (elapsed_s + smoothing_s))
-    # Minutes of more instances may be in it: they would make the next growth look useless.
-    smoothed = min(smoothed, service_rate_per_s(memory, policy) * max(1, ready))
     return replace(
         memory,
         completions_at=sample.at,
@@ -259,9 +258,13 @@ def _arrivals(metric: Measurement, memory: ScalingMemory, completions: float | N
 
 def _by_depth(memory: ScalingMemory, slope_per_s: float, completions: float | None, throughput: float) -> float:
     """What the depth shows, while more waits than instances are ready."""
+    shows = memory.busy_since is not None or completions is None
+    return slope_per_s + _served_per_s(memory, completions, throughput) if shows else 0.0
+
+
+def _served_per_s(memory: ScalingMemory, completions: float | None, throughput: float) -> float:
     waiting = memory.busy_since is not None
-    served = throughput if completions is None and waiting else min(completions or 0.0, throughput)
-    return slope_per_s + served if waiting or completions is None else 0.0
+    return throughput if completions is None and waiting else min(completions or 0.0, throughput)
 
 
 def _doubts(snapshot: ScalingSnapshot) -> list[str]:

@@ -93,7 +93,7 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
     enough = max(for_arrivals(load, begin_s, end_s, 0), for_backlog(load, backlog, policy.drain_within_s))
     if backlog > 0 and enough <= load.capacity:
         return False
-    return for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
+    return _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
 
 
 def is_expected_late(load: Load, policy: "Scaling") -> bool:
@@ -110,7 +110,7 @@ def needed(load: Load, policy: "Scaling") -> int:
     return whole(
         for_arrivals(load, begin_s, end_s, policy.headroom_pct),
         for_backlog(load, backlog, policy.drain_within_s),
-        for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
+        _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, ORDERED_SHARE),
         _for_freeze(load, policy),
     )
 
@@ -163,7 +163,7 @@ def _ahead(load: Load) -> tuple[float, float]:
 
 
 def until_next_order(load: Load) -> float:
-    """Seconds from now until what the next look orders, and needs, would be there for certain."""
+    """Seconds for which a look must see to what may come: after it the next look's order serves, even a late one."""
     return load.cold_start_s + max(load.cold_start_s, LEAST_AHEAD_S) + load.looks_every_s
 
 
@@ -186,7 +186,7 @@ def for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
     return backlog / (load.service_rate_per_s * drain_within_s)
 
 
-def for_surprise(
+def _for_surprise(
     load: Load, backlog: float, begin_s: float, end_s: float, drain_within_s: float, share: float
 ) -> float:
     """Instances with which no message waits for more than a share of the promise, though the most arrives that may."""
@@ -203,16 +203,9 @@ def _for_a_share(
     share: float,
 ) -> float:
     """Instances that serve the backlog of `begin_s` and the arrivals, (until_s, rate), in a share of the promise."""
-    return max(most for _, most in served_in_time(load, backlog, arrivals, begin_s, share * drain_within_s))
-
-
-def served_in_time(
-    load: Load, backlog: float, arrivals: Iterable[tuple[float, float]], begin_s: float, wait_s: float
-) -> Iterator[tuple[float, float]]:
-    """Instances with which nothing waits longer than `wait_s` from `begin_s` on: (until_s, for all until then)."""
     most, at_s = 0.0, begin_s
     for until_s, rate_per_s in arrivals:
         backlog += rate_per_s * (until_s - at_s)
         at_s = until_s
-        most = max(most, backlog / ((at_s - begin_s + wait_s) * load.service_rate_per_s))
-        yield until_s, most
+        most = max(most, backlog / (at_s - begin_s + share * drain_within_s))
+    return most / load.service_rate_per_s

@@ -152,13 +152,13 @@ def less_suffices(load: Load, policy: "Scaling", to: int) -> str:
     )
 
 
-def given_back(weighed: GivingBack, price_usd_per_hour: float | None) -> str:
+def weighed(sums: GivingBack, price_usd_per_hour: float | None) -> str:
     """What giving back was weighed against."""
     if price_usd_per_hour is None:
-        saves, harms = f"{weighed.saves_s / 3600:.1f} instance-hours", f"{weighed.harms_s / 3600:.1f}"
+        saves, harms = f"{sums.saves_s / 3600:.1f} instance-hours", f"{sums.harms_s / 3600:.1f}"
     else:
         per_s = price_usd_per_hour / 3600
-        saves, harms = f"{weighed.saves_s * per_s:.2f} USD", f"{weighed.harms_s * per_s:.2f}"
+        saves, harms = f"{sums.saves_s * per_s:.2f} USD", f"{sums.harms_s * per_s:.2f}"
     return f" That is expected to save {saves} within the hour; needing it back within a cold start weighs {harms}."
 
 
@@ -167,7 +167,7 @@ def doubted(load: Load, memory: ScalingMemory) -> str:
     if effects.are_off(memory):
         return (
             f" The last changes did not what was expected of them (off by {memory.effects_off:.1f} times the promise): "
-            "until they do, usual days are not believed, only what arrives now."
+            "until they do, usual days are not believed, only what arrives now and its trend."
         )
     if load.forecast.doubted:
         return " Usual days were right until lately, and are wrong now: they count little until they are right again."
