@@ -128,11 +128,11 @@ def _needed_by_then(
     From whatever moment on: what is idle in the calm before a rush does not serve it.
     """
     wait_s = AT_RISK_SHARE * policy.drain_within_s
-    since: list[tuple[float, float]] = [(0.0, load.depth)]  # what came and waits, from each moment on
-    begin_s = most = 0.0
+    before = [(0.0, -load.depth)]  # what had come until each moment; what waits now comes with the first
+    begin_s = came = most = 0.0
     for until_s, rate_per_s in arrivals:
-        since = [(at_s, work + rate_per_s * (until_s - begin_s)) for at_s, work in since]
-        most = max(most, *(work / (until_s - at_s + wait_s) for at_s, work in since))
+        came += rate_per_s * (until_s - begin_s)
+        most = max(most, *[(came - then) / (until_s - at_s + wait_s) for at_s, then in before])
         yield until_s, most / load.service_rate_per_s
-        since.append((until_s, 0.0))
+        before.append((until_s, came))
         begin_s = until_s

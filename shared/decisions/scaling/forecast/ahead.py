@@ -49,8 +49,9 @@ def forecast(
     since_1970_s = now.timestamp()
     first, last = int(since_1970_s // SLOT_S), int((since_1970_s + ahead_s) // SLOT_S)
     pieces = [(NOW_S, now_per_s, now_per_s)]
-    for slot in range(first, last + 1):
-        said, kept = mixed(memory, found, slot), KEPT ** (slot - first) if seasons else 1.0
+    slots = range(first, last + 1)
+    for slot, said in zip(slots, mixed(memory, found, slots), strict=True):
+        kept = KEPT ** (slot - first) if seasons else 1.0
         mean = max(said, kept * stays_per_s + (1 - kept) * said)
         until_s = math.inf if slot == last else (slot + 1) * SLOT_S - since_1970_s
         if until_s <= NOW_S:

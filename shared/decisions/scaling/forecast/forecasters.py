@@ -19,6 +19,8 @@ from shared.domain import ArrivalMemory, Forecaster
 Source = Literal["level", "steady", "quick", "trend", "day", "smooth_day", "week", "smooth_week"]
 SOURCES: tuple[Source, ...] = ("level", "steady", "quick", "trend", "day", "smooth_day", "week", "smooth_week")
 LEVELS, SEASONS = SOURCES[:4], SOURCES[4:]
+FLAT = LEVELS[:3]
+"""Who says the same of every slot."""
 
 # So slowly the levels follow. What rises steadily is ahead of each of them by what it rises in that time.
 LEVEL_SMOOTHING_S, STEADY_SMOOTHING_S = 1200.0, 3000.0
@@ -74,18 +76,25 @@ def says(memory: ArrivalMemory, source: Source, slot: int) -> float | None:
     return _as_today(memory, usual, memory.week_lately_per_s)
 
 
-def mixed(memory: ArrivalMemory, weights: Sequence[float], slot: int) -> float:
-    """What those say together that have weights; who has nothing to say is left out."""
-    total = said = 0.0
-    for source, weight in zip(SOURCES, weights, strict=False):
-        if weight > 0 and (one := says(memory, source, slot)) is not None:
-            total, said = total + weight, said + weight * one
-    return said / total if total > 0 else memory.level_per_s
+def mixed(memory: ArrivalMemory, weights: Sequence[float], slots: Sequence[int]) -> list[float]:
+    """What those say together that have weights, of each slot; who has nothing to say is left out."""
+    counting = [(source, weight) for source, weight in zip(SOURCES, weights, strict=False) if weight > 0]
+    same = sum(weight for source, weight in counting if source in FLAT)
+    said_by_same = sum(weight * (says(memory, source, 0) or 0.0) for source, weight in counting if source in FLAT)
+    varying = [(source, weight) for source, weight in counting if source not in FLAT]
+    mixture = []
+    for slot in slots:
+        total, said = same, said_by_same
+        for source, weight in varying:
+            if (one := says(memory, source, slot)) is not None:
+                total, said = total + weight, said + weight * one
+        mixture.append(said / total if total > 0 else memory.level_per_s)
+    return mixture
 
 
 def now(memory: ArrivalMemory) -> float:
     """What the levels and the trend say of now, seasons apart."""
-    return mixed(memory, weights(memory, seasons=False), memory.slot or 0)
+    return mixed(memory, weights(memory, seasons=False), [memory.slot or 0])[0]
 
 
 def weights(memory: ArrivalMemory, *, seasons: bool) -> tuple[float, ...]:
@@ -129,7 +138,7 @@ def doubted(memory: ArrivalMemory) -> bool:
 def all_say(memory: ArrivalMemory, slot: int, *, seasons: bool) -> tuple[float, ...]:
     """What each says for a slot, then the levels together, and all together; -1 where one has nothing to say."""
     said = [says(memory, source, slot) if seasons or source not in SEASONS else None for source in SOURCES]
-    together = [mixed(memory, weights(memory, seasons=which), slot) for which in (False, True)]
+    together = [mixed(memory, weights(memory, seasons=which), [slot])[0] for which in (False, True)]
     return (*(-1.0 if one is None else one for one in said), *together)
 
 
