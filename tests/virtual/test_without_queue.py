@@ -109,7 +109,7 @@ async def test_a_deployment_on_kubernetes_is_scaled_on_its_queue(open_arena: Ope
         arena.send(80)
         await arena.pass_time(5 * MINUTE_S)
         assert arena.capacity() > 1
-        for _ in range(6):  # without metrics nobody knows while a change runs
+        for _ in range(12):  # without metrics nobody knows while a change runs; with them, a minute or two after it
             ready = (await now(arena))["measured"]["ready"]
             if ready.startswith(f"{arena.capacity()}, fresh"):
                 break
