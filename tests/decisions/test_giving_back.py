@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shared.decisions.scaling.forecast.ahead import Forecast
 from shared.decisions.scaling.giving_back import sufficient, weighed
 from shared.decisions.scaling.load import Load
+from shared.decisions.scaling.sizing import is_at_risk, needed
 from shared.domain import ScalingMemory
 from shared.policy import Scaling
 from tests.decisions.builders import Watch, policy
@@ -98,6 +99,14 @@ def test_of_what_is_given_back_each_instance_is_worth_it_and_the_last_that_stays
     if wanted_soon < kept < capacity:
         saves_s, harms_s = weighed(load(ahead, capacity=kept), ruled, to=kept - 1)
         assert saves_s <= harms_s
+
+
+@given(pieces(), st.integers(2, 12), st.floats(50, 99))
+def test_what_is_left_is_not_ordered_back_at_once(ahead: Pieces, capacity: int, quantile_pct: float) -> None:
+    ruled = rules(forecast_quantile_pct=quantile_pct)
+    kept = sufficient(load(ahead, capacity=capacity), ruled)
+    left = load(ahead, capacity=max(1, kept))
+    assert kept >= capacity or not (is_at_risk(left, ruled) and needed(left, ruled) > left.capacity)
 
 
 @pytest.mark.parametrize(
