@@ -4,6 +4,7 @@ import pytest
 
 from shared.decisions.scaling import decide
 from shared.domain import ScalingMemory
+from shared.policy import KnownRate
 from tests.decisions.builders import KNOWN, LEARNED, NOW, Watch, fresh, later, missing, policy, snapshot, stale, wanted
 
 
@@ -14,6 +15,13 @@ def test_a_surge_that_noise_does_not_explain_is_believed_at_once() -> None:
     for minute in range(60):
         watch.look(60 * minute, depth=8, **busy)
     assert watch.look(3600, depth=608, **busy).numbers["arrivals_per_s"] > 10
+
+
+def test_a_promise_of_a_second_is_kept_though_the_minutes_after_are_calm() -> None:
+    """Two seconds of work for one instance, and nothing comes: over two minutes that is next to nothing."""
+    rules = policy(drain_within_s=1.0, cold_start_s=0.0, service_rate=KnownRate(per_instance_per_s=20))
+    intent = wanted(snapshot(depth=40, capacity=1), rules=rules)
+    assert (intent.rule, intent.value) == ("promise_at_risk", 2)
 
 
 class TestWhatForbidsAnyChange:

@@ -90,8 +90,9 @@ def is_at_risk(load: Load, policy: "Scaling") -> bool:
         return True
     begin_s, end_s = _ahead(load)
     backlog = kept_backlog(load, begin_s)
-    enough = max(for_arrivals(load, begin_s, end_s, 0), for_backlog(load, backlog, policy.drain_within_s))
-    if backlog > 0 and enough <= load.capacity:
+    if for_backlog(load, backlog, policy.drain_within_s) > load.capacity:
+        return True  # late already, however calm the minutes after are
+    if backlog > 0 and for_arrivals(load, begin_s, end_s, 0) <= load.capacity:
         return False
     return _for_surprise(load, backlog, begin_s, end_s, policy.drain_within_s, AT_RISK_SHARE) > load.capacity
 
