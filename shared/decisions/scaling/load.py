@@ -81,12 +81,13 @@ def read_load(
     memory = instances.remembered(with_shown_rate(memory, snapshot, policy), snapshot, ready, capacity, now)
     memory = _with_completions(memory, snapshot.completions_per_s, policy, ready, capacity)
     service_rate = service_rate_per_s(memory, policy)
-    memory = effects.judged(memory, depth, service_rate * ready, policy.drain_within_s, now)
+    throughput = service_rate * ready
+    memory = effects.judged(memory, depth, throughput, policy.drain_within_s, now)
     completions = snapshot.completions_per_s.value if isinstance(snapshot.completions_per_s, Fresh) else None
     cold_start_s = instances.cold_start_s(memory, policy)
-    stays = _arrivals(snapshot.arrivals_per_s, memory, completions, service_rate * ready)
-    surge_per_s = _surge_per_s(memory, rise, _served_per_s(memory, completions, service_rate * ready))
-    now_per_s = max(stays, _by_depth(memory, surge_per_s, completions, service_rate * ready))
+    stays = _arrivals(snapshot.arrivals_per_s, memory, completions, throughput)
+    surge_per_s = _surge_per_s(memory, rise, _served_per_s(memory, completions, throughput))
+    now_per_s = max(stays, _by_depth(memory, surge_per_s, completions, throughput))
     freeze = freezes.ahead(snapshot, now, cold_start_s)
     seen_s = min(LONGEST_SEEN_S, freezes.horizon_s(freeze, cold_start_s))
     return (
@@ -263,6 +264,7 @@ def _by_depth(memory: ScalingMemory, slope_per_s: float, completions: float | No
 
 
 def _served_per_s(memory: ScalingMemory, completions: float | None, throughput: float) -> float:
+    """What is completed, and no more than what is ready can."""
     waiting = memory.busy_since is not None
     return throughput if completions is None and waiting else min(completions or 0.0, throughput)
 

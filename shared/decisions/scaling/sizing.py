@@ -173,6 +173,7 @@ def _expected(load: Load, begin_s: float, end_s: float) -> Iterator[tuple[float,
 
 
 def whole(*needs: float) -> int:
+    """The instances that meet the greatest of these needs."""
     return math.ceil(max(needs) - _EPSILON)
 
 
@@ -184,6 +185,7 @@ def for_arrivals(load: Load, begin_s: float, end_s: float, headroom_pct: float) 
 
 
 def for_backlog(load: Load, backlog: float, drain_within_s: float) -> float:
+    """Instances that drain so many messages in this time."""
     return backlog / (load.service_rate_per_s * drain_within_s)
 
 
